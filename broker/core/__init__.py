@@ -1,0 +1,1 @@
+"""The queue engine: synchronous, without I/O, asyncio or wire formats."""

@@ -1,0 +1,134 @@
+"""FIFO deduplication: has this deduplication ID been accepted within the last five minutes?
+
+Entries live in the store. Memory holds, per minute, a filter that answers "surely new", and the newest entries exactly; what
+the filter cannot rule out is looked up. After a restart there are no filters for the minutes before it, so for five minutes
+every ID is looked up. Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
+"""
+
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from broker.core.absent import Absent, Read
+from broker.core.limits import DEDUPLICATION_MS
+from broker.store.changes import Batch, DeduplicationRow
+
+BUCKET_MS: Final = 60_000
+_RECENT_MAX: Final = 1_000
+_FILTER_KEYS: Final = 4_096  # of the first filter of a bucket; each further one is twice as large
+_BITS_PER_KEY: Final = 16  # with four probes: about 1 in 400 new IDs is looked up for nothing
+
+
+class Entry(NamedTuple):
+    """An accepted deduplication ID and what its sender was told."""
+
+    sent_at_ms: int
+    message_id: str
+    order: int
+
+
+def digest_of(scope: str | None, deduplication_id: str) -> bytes:
+    """What an ID is remembered by. `scope`: the message group under DeduplicationScope=messageGroup, else None."""
+    text = deduplication_id if scope is None else f"{scope}\0{deduplication_id}"
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+class _Filter:
+    """A Bloom filter of one bucket; grows by doubling, so that its error rate holds."""
+
+    __slots__ = ("_layers", "_room")
+
+    def __init__(self) -> None:
+        self._layers: list[tuple[bytearray, int]] = []
+        self._room = 0
+
+    def add(self, digest: bytes) -> None:
+        if self._room == 0:
+            keys = _FILTER_KEYS << len(self._layers)
+            self._layers.append((bytearray(keys * _BITS_PER_KEY // 8), keys * _BITS_PER_KEY - 1))
+            self._room = keys
+        self._room -= 1
+        bits, mask = self._layers[-1]
+        number = int.from_bytes(digest)
+        for _ in range(4):
+            bits[(number & mask) >> 3] |= 1 << (number & 7)
+            number >>= 32
+
+    def __contains__(self, digest: bytes) -> bool:
+        number = int.from_bytes(digest)
+        probes = (number, number >> 32, number >> 64, number >> 96)
+        return any(all(bits[(p & mask) >> 3] & (1 << (p & 7)) for p in probes) for bits, mask in self._layers)
+
+
+class Deduplication:
+    """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget."""
+
+    def __init__(self, queue: int, blind_until_ms: int) -> None:
+        self._queue = queue
+        self._blind_until_ms = blind_until_ms  # until then, entries from before the start may exist
+        self._filters: dict[int, _Filter] = {}
+        self._recent: dict[bytes, Entry] = {}
+        self._looked_up: dict[bytes, Entry | None] = {}
+        self._forgotten_below = 0
+
+    def find(self, digests: list[bytes], now_ms: int, newest_batch: int) -> list[Entry | None]:
+        """The unexpired entry of each digest, None where it is new. Raises Absent where only the store knows."""
+        unknown = [d for d in digests if not self._known(d, now_ms)]
+        if unknown:
+            since_ms = now_ms - DEDUPLICATION_MS
+            wanted = tuple(unknown)
+            raise Absent(
+                Read(
+                    newest_batch,
+                    lambda store: store.deduplication(self._queue, wanted, since_ms=since_ms),
+                    lambda _read, rows: self._arrived(wanted, rows),
+                )
+            )
+        return [self._entry(d, now_ms) for d in digests]
+
+    def entry(self, digest: bytes, now_ms: int) -> Entry | None:
+        """The entry of one digest that `find` has settled: within a batch, an earlier message may have taken its place."""
+        return self._entry(digest, now_ms)
+
+    def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
+        """Remember an accepted message."""
+        bucket = entry.sent_at_ms // BUCKET_MS
+        filter_ = self._filters.get(bucket)
+        if filter_ is None:
+            self._expire(entry.sent_at_ms, batch)
+            filter_ = self._filters[bucket] = _Filter()
+        filter_.add(digest)
+        self._recent[digest] = entry
+        if len(self._recent) > _RECENT_MAX:
+            del self._recent[next(iter(self._recent))]
+        batch.add_deduplication(
+            DeduplicationRow(self._queue, bucket, digest, entry.sent_at_ms, entry.message_id, entry.order)
+        )
+
+    def settled(self, digests: list[bytes]) -> None:
+        """The call that asked has been served: what was looked up for it is not needed any more."""
+        if self._looked_up:
+            for digest in digests:
+                self._looked_up.pop(digest, None)
+
+    def _known(self, digest: bytes, now_ms: int) -> bool:
+        if digest in self._recent or digest in self._looked_up:
+            return True
+        return now_ms >= self._blind_until_ms and not any(digest in f for f in self._filters.values())
+
+    def _entry(self, digest: bytes, now_ms: int) -> Entry | None:
+        entry = self._recent.get(digest) or self._looked_up.get(digest)
+        return entry if entry is not None and now_ms - entry.sent_at_ms < DEDUPLICATION_MS else None
+
+    def _arrived(self, wanted: tuple[bytes, ...], rows: list[DeduplicationRow]) -> None:
+        found = {r.digest: Entry(r.sent_at_ms, r.message_id, r.order) for r in sorted(rows, key=lambda r: r.sent_at_ms)}
+        for digest in wanted:
+            # An entry that a concurrent send has added meanwhile is in _recent and goes first.
+            self._looked_up[digest] = found.get(digest)
+
+    def _expire(self, now_ms: int, batch: Batch) -> None:
+        below = (now_ms - DEDUPLICATION_MS) // BUCKET_MS
+        for bucket in [b for b in self._filters if b < below]:
+            del self._filters[bucket]
+        if below > self._forgotten_below:
+            self._forgotten_below = below
+            batch.forget_deduplication(self._queue, below)

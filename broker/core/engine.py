@@ -1,0 +1,372 @@
+"""The engine: what senders and receivers do to queues, and what follows from it.
+
+Every method is synchronous. One that changes something checks first, then applies all its Changes to the open batch in one go;
+one that needs rows which memory does not hold changes nothing and raises Absent. Waiting receives are served in the call that
+makes a message available.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from broker.core import limits
+from broker.core.absent import Absent, Yield
+from broker.core.deadlines import Deadlines
+from broker.core.deduplication import Entry, digest_of
+from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
+from broker.core.fifo import Attempt, FifoQueue
+from broker.core.ledger import Ledger
+from broker.core.message import Admitted, Delivery, Message, Sent, sequence_number
+from broker.core.move_tasks import MoveTasks
+from broker.core.queue import Queue
+from broker.core.queue_state import Counts
+from broker.core.receipt import Receipt
+from broker.core.registry import Registry
+from broker.core.settings import QueueSettings
+from broker.core.waiting import Waiter
+from broker.store.base import Recovered
+
+Job = Callable[[], bool]  # one bounded step; True while there is more to do; may raise Absent or Yield
+
+_NOT_AVAILABLE: Final = "Message does not exist or is not available for visibility timeout change."
+
+
+class Engine(Registry):
+    """See the module's text. `start_job` is set by whoever can run jobs in the background."""
+
+    def __init__(self, ledger: Ledger, deadlines: Deadlines, *, cooldowns: bool = False) -> None:
+        super().__init__(ledger, deadlines, cooldowns=cooldowns)
+        self.start_job: Callable[[Job], None] = lambda _job: None
+        self.moves = MoveTasks(self)
+        self._used: OrderedDict[Queue, None] = OrderedDict()  # the least recently used first
+
+    def recover(self, recovered: Recovered) -> None:
+        super().recover(recovered)
+        for queue in self.queues():
+            self.schedule_retention(queue)
+        self.moves.recover(recovered)
+
+    def forget(self) -> None:
+        """Drop all memory. Waiting receives are made again by their callers."""
+        for queue in self.queues():
+            queue.deleted = True
+            queue.invalidate_reads()
+            self._dismiss(queue)
+        self._used.clear()
+        self.moves.forget()
+        super().forget()
+
+    # Sending
+
+    def send(self, queue: Queue, messages: Sequence[Admitted]) -> list[Sent]:
+        """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original."""
+        self._use(queue)
+        now_ms = self.ledger.now_ms()
+        digests = self._digests(queue, messages, now_ms)
+        self.ledger.reserve(len(messages))
+        sent: list[Sent] = []
+        for i, admitted in enumerate(messages):
+            if isinstance(queue, FifoQueue):
+                sent.append(self._send_once(queue, admitted, digests[i], now_ms))
+            else:
+                sent.append(queue.send(admitted, now_ms)[1])
+        self.available(queue)
+        return sent
+
+    def _digests(self, queue: Queue, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
+        if not isinstance(queue, FifoQueue):
+            return []
+        by_group = queue.settings.deduplicate_by_group
+        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+        queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+        return digests
+
+    def _send_once(self, queue: FifoQueue, admitted: Admitted, digest: bytes, now_ms: int) -> Sent:
+        original = queue.deduplication.entry(digest, now_ms)
+        if original is not None:
+            return Sent(original.message_id, sequence_number(original.order))
+        message, sent = queue.send(admitted, now_ms)
+        queue.deduplication.add(digest, Entry(now_ms, sent.message_id, message.order), self.ledger.batch)
+        return sent
+
+    # Receiving
+
+    def receive(self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None = None) -> list[Delivery]:
+        """Lease up to `count` (1-10) available messages for visibility_ms, oldest first; those beyond maxReceiveCount move to the
+        dead-letter queue instead. Raises OverLimit (standard queues), Absent, Yield.
+        """
+        deliveries = self._receive(queue, count, visibility_ms, attempt_id)
+        if queue.waiters:
+            self.serve(queue)
+        return deliveries
+
+    def _receive(self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None) -> list[Delivery]:
+        self._use(queue)
+        now_ms = self.ledger.now_ms()
+        if isinstance(queue, FifoQueue):
+            if attempt_id is not None:
+                repeated = self._repeat(queue, attempt_id, visibility_ms, now_ms)
+                if repeated is not None:
+                    return repeated
+        elif queue.in_flight + count > limits.IN_FLIGHT_MAX:
+            queue.settle(now_ms)
+            count = min(count, limits.IN_FLIGHT_MAX - queue.in_flight)
+            if count <= 0:
+                raise OverLimit("The maximum number of in flight messages is reached for the queue.")
+        selection = queue.select(count, now_ms)
+        unread = [m for m in selection.picked if m.body is None]
+        if unread:
+            queue.put_back(selection)
+            raise Absent(queue.content_read(unread))
+        self.ledger.reserve(len(selection.dead))
+        queue.take_selected(selection)
+        for message in selection.expired:
+            queue.discard(message)
+        self._move_dead_letters(queue, selection.dead, now_ms)
+        deliveries = [self._hand_out(queue, m, visibility_ms, now_ms) for m in selection.picked]
+        if not deliveries and (selection.dead or selection.expired):
+            raise Yield
+        if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
+            queue.remember_attempt(
+                attempt_id,
+                Attempt(now_ms, tuple((m, m.receive_count, m.visible_at_ms) for m in selection.picked)),
+            )
+        self._make_room(queue)
+        return deliveries
+
+    def _hand_out(self, queue: Queue, message: Message, visibility_ms: int, now_ms: int) -> Delivery:
+        content, body = message.content, message.body
+        assert content is not None and body is not None
+        queue.lease(message, visibility_ms, now_ms)
+        return Delivery(
+            self.ledger.receipts.handle(queue.number, message.id, message.receive_count, now_ms),
+            content,
+            body,
+            message.receive_count,
+            message.first_received_at_ms,
+            message.group,
+            sequence_number(message.order) if queue.settings.fifo else None,
+            message.source,
+        )
+
+    def _repeat(self, queue: FifoQueue, attempt_id: str, visibility_ms: int, now_ms: int) -> list[Delivery] | None:
+        """The same messages and handles again, for a receive that is retried with its ReceiveRequestAttemptId."""
+        queue.settle(now_ms)
+        attempt = queue.repeatable(attempt_id, now_ms)
+        if attempt is None:
+            return None
+        unread = [m for m, _, _ in attempt.messages if m.body is None]
+        if unread:
+            raise Absent(queue.content_read(unread))
+        deliveries = []
+        for message, receive_count, _ in attempt.messages:
+            content, body = message.content, message.body
+            assert content is not None and body is not None
+            queue.take_out(message)
+            queue.set_lease(message, now_ms + visibility_ms, now_ms)
+            deliveries.append(
+                Delivery(
+                    self.ledger.receipts.handle(queue.number, message.id, receive_count, attempt.at_ms),
+                    content,
+                    body,
+                    receive_count,
+                    message.first_received_at_ms,
+                    message.group,
+                    sequence_number(message.order),
+                    message.source,
+                )
+            )
+        queue.remember_attempt(
+            attempt_id, Attempt(attempt.at_ms, tuple((m, n, m.visible_at_ms) for m, n, _ in attempt.messages))
+        )
+        return deliveries
+
+    def _move_dead_letters(self, queue: Queue, dead: list[Message], now_ms: int) -> None:
+        target = queue.dead_letter_target
+        if not dead or target is None:
+            return
+        for message in dead:
+            queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
+        self.available(target)
+
+    # Handles
+
+    def check_handle(self, queue: Queue, handle: str) -> Receipt:
+        """Raises ReceiptHandleIsInvalid where the handle is not one of this queue."""
+        receipt = self.ledger.receipts.read(handle)
+        if receipt is None or receipt.queue != queue.number:
+            raise ReceiptHandleIsInvalid(handle)
+        return receipt
+
+    def delete(self, queue: Queue, handle: str) -> None:
+        """Delete the message of a receipt handle; nothing happens if it is gone. On a standard queue an older handle deletes
+        too; on a FIFO queue the receive that the handle stands for must not have ended. Raises Absent.
+        """
+        receipt = self.check_handle(queue, handle)
+        self._use(queue)
+        message = queue.find_received(receipt.message)
+        if message is None:
+            return
+        if queue.settings.fifo and not self._current(queue, message, receipt):
+            raise InvalidParameterValue(
+                f"Value {handle} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."
+            )
+        queue.take_out(message)
+        queue.consume(message)
+        if queue.waiters:
+            self.serve(queue)
+
+    def change_visibility(self, queue: Queue, handle: str, visibility_ms: int) -> None:
+        """Make the message of a receipt handle visible visibility_ms from now; 12 hours from its receive at most. Raises Absent.
+
+        Source: SQS API Reference, ChangeMessageVisibility.
+        """
+        receipt = self.check_handle(queue, handle)
+        self._use(queue)
+        now_ms = self.ledger.now_ms()
+        message = queue.find_received(receipt.message)
+        if message is None or (queue.settings.fifo and not self._current(queue, message, receipt)):
+            raise InvalidParameterValue(
+                f"Value {handle} for parameter ReceiptHandle is invalid. Reason: {_NOT_AVAILABLE}"
+            )
+        if now_ms + visibility_ms - receipt.received_at_ms > limits.VISIBILITY_MS_MAX:
+            raise InvalidParameterValue(
+                f"Value {visibility_ms // 1000} for parameter VisibilityTimeout is invalid. Reason: Total "
+                "VisibilityTimeout for the message is beyond the limit [43200 seconds]"
+            )
+        queue.take_out(message)
+        queue.set_lease(message, now_ms + visibility_ms, now_ms)
+        if queue.waiters:
+            self.serve(queue)
+
+    def _current(self, queue: Queue, message: Message, receipt: Receipt) -> bool:
+        return message.visible_at_ms > self.ledger.now_ms() and message.receive_count == receipt.receive
+
+    # Queues, where messages or waiting receives are concerned
+
+    def counts(self, queue: Queue) -> Counts:
+        """How many messages are visible, in flight and delayed now. Raises Absent."""
+        self._use(queue)
+        return queue.counts(self.ledger.now_ms())
+
+    def configure_queue(self, queue: Queue, settings: QueueSettings, attributes: dict[str, str]) -> None:
+        super().configure_queue(queue, settings, attributes)
+        queue.retention_due_ms = None
+        self.schedule_retention(queue)
+        if queue.waiters:
+            self.serve(queue)
+
+    def reset(self) -> None:
+        """Delete every queue of every account, and every move task."""
+        self.moves.forget_all()
+        for queue in self.queues():
+            self.delete_queue(queue)
+
+    def delete_queue(self, queue: Queue) -> None:
+        super().delete_queue(queue)
+        self._used.pop(queue, None)
+        self._dismiss(queue)
+
+    # Waiting receives
+
+    def wait(self, waiter: Waiter) -> None:
+        """Let a receive that found nothing wait until a message is there, its time is up, or its queue is gone."""
+        queue = waiter.queue
+        queue.waiters.append(waiter)
+        self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(waiter))
+        self._schedule_wake(queue)
+
+    def stop_waiting(self, waiter: Waiter) -> None:
+        """The waiting receive is over, whatever the reason."""
+        if waiter in waiter.queue.waiters:
+            waiter.queue.waiters.remove(waiter)
+
+    def serve(self, queue: Queue) -> None:
+        """Give what is available to the receives that wait, first come first served."""
+        while queue.waiters:
+            waiter = queue.waiters[0]
+            if not waiter.connected():
+                queue.waiters.popleft()
+                waiter.resume(())
+                continue
+            try:
+                deliveries = self._receive(queue, waiter.count, waiter.visibility_ms, waiter.attempt_id)
+            except (Absent, Yield, OverLimit):
+                queue.waiters.popleft()
+                waiter.resume(None)
+                break
+            if not deliveries:
+                break
+            queue.waiters.popleft()
+            waiter.resume(deliveries)
+        self._schedule_wake(queue)
+
+    def _dismiss(self, queue: Queue) -> None:
+        while queue.waiters:
+            queue.waiters.popleft().resume(None)
+
+    def _time_is_up(self, waiter: Waiter) -> None:
+        if waiter in waiter.queue.waiters:
+            waiter.queue.waiters.remove(waiter)
+            waiter.resume(())
+
+    def _schedule_wake(self, queue: Queue) -> None:
+        if not queue.waiters:
+            return
+        at_ms = queue.next_visible(self.ledger.now_ms())
+        if at_ms is not None and (queue.wake_due_ms is None or at_ms < queue.wake_due_ms):
+            queue.wake_due_ms = at_ms
+            self.deadlines.add(at_ms, lambda: self._wake(queue, at_ms))
+
+    def _wake(self, queue: Queue, due_ms: int) -> None:
+        if queue.wake_due_ms == due_ms:
+            queue.wake_due_ms = None
+            self.serve(queue)
+
+    def available(self, queue: Queue) -> None:
+        """The queue has more messages than before."""
+        due_ms = queue.retention_due_ms
+        if due_ms is None or queue.oldest_ms + queue.settings.retention_ms < due_ms:
+            self.schedule_retention(queue)
+        if queue.waiters:
+            self.serve(queue)
+        self._make_room(queue)
+
+    # Retention
+
+    def schedule_retention(self, queue: Queue) -> None:
+        """Look for expired messages when the oldest has reached the retention period."""
+        if queue.messages == 0 or queue.deleted:
+            return
+        at_ms = queue.oldest_ms + queue.settings.retention_ms
+        queue.retention_due_ms = at_ms
+        self.deadlines.add(at_ms, lambda: self._retention_due(queue, at_ms))
+
+    def _retention_due(self, queue: Queue, due_ms: int) -> None:
+        if queue.retention_due_ms == due_ms and not queue.deleted:
+            self.start_job(lambda: self._expire_slice(queue))
+
+    def _expire_slice(self, queue: Queue) -> bool:
+        if not queue.deleted and queue.expire_slice(self.ledger.now_ms()):
+            return True
+        queue.retention_due_ms = None
+        self.schedule_retention(queue)
+        return False
+
+    # Memory
+
+    def _use(self, queue: Queue) -> None:
+        if queue.deleted:
+            raise QueueDoesNotExist
+        self._used[queue] = None
+        self._used.move_to_end(queue)
+
+    def _make_room(self, queue: Queue) -> None:
+        """Above the budget, queues that were not used lately leave memory; the store has their messages."""
+        while self.ledger.memory_bytes > self.ledger.memory_bytes_max and len(self._used) > 1:
+            other = next(iter(self._used))
+            if other is queue:
+                self._used.move_to_end(queue)
+                other = next(iter(self._used))
+            del self._used[other]
+            other.unload()

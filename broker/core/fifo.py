@@ -1,0 +1,383 @@
+"""FIFO queues: strict order within each message group, one consumer of a group at a time.
+
+A group is locked while any of its messages is in flight; messages behind an invisible one stay hidden with it. Every message in
+flight is in memory (AWS allows 120,000), so before the first receive after a restart they are read; the rest waits by group.
+The queue's delay is not written to messages: it counts from their arrival and changes with the attribute, as on AWS.
+"""
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from broker.core import limits
+from broker.core.absent import Absent, Read
+from broker.core.arrivals import Arrivals
+from broker.core.deduplication import Deduplication
+from broker.core.message import Message
+from broker.core.queue import Queue, Selection
+from broker.core.queue_state import Counts
+from broker.core.timed import Timed
+from broker.core.window import Group, Waiting
+from broker.store.base import Page
+
+
+class Attempt(NamedTuple):
+    """What a receive with a ReceiveRequestAttemptId handed out: (message, its receive number, its visible_at_ms)."""
+
+    at_ms: int
+    messages: tuple[tuple[Message, int, int], ...]
+
+
+class FifoQueue(Queue):
+    """See the module's text."""
+
+    deduplication: Deduplication
+
+    def reset_windows(self, *, empty: bool) -> None:
+        self._release_all()
+        self.waiting = Waiting(empty, 0)
+        self.timed = Timed(True)  # messages in flight
+        self.leased: dict[int, Message] = {}  # in flight, or waiting again
+        self.looked_up: dict[int, Message | None] = {}
+        self.hungry: set[str] = set()  # unlocked groups with nothing in memory and perhaps something in the store
+        self.sleeping: list[tuple[int, str]] = []  # heap: (when the head's delay ends, group)
+        self.attempts: dict[str, Attempt] = {}
+        self.active = empty  # whether all messages in flight are in memory
+        self._activation: Read | None = None
+        self._activation_stage = 0 if self.in_flight or self.delayed else 1
+        self._activated_to = 0
+        self.arrivals = Arrivals(None if not empty else 0)
+        self._arrivals_read: Read | None = None
+
+    # Activation: every message in flight is brought into memory
+
+    def activate(self) -> None:
+        """Raises Absent until the messages in flight are in memory. Only arrivals are possible before that."""
+        if self.active:
+            return
+        if self._activation is None:
+            self._activation = self._settling_read() if self._activation_stage == 0 else self._in_flight_read()
+        raise Absent(self._activation)
+
+    def _settling_read(self) -> Read:
+        generation, after_ms, until_ms = self.generation, self.settled_at_ms, self.ledger.now_ms()
+
+        def arrive(_read: Read, result: tuple[int, list[tuple[str | None, int, int]]]) -> None:
+            for _group, received, delayed in result[1]:
+                self.in_flight -= received
+                self.delayed -= delayed
+            self.settled_at_ms = until_ms
+            self._activation = None
+            self._activation_stage = 1
+
+        return self.read(lambda store: store.count_timed(generation, after_ms, until_ms, by_group=False), arrive)
+
+    def _in_flight_read(self) -> Read:
+        generation, after, now_ms = self.generation, self._activated_to, self.settled_at_ms
+
+        def arrive(_read: Read, page: Page) -> None:
+            self._activation = None
+            for row in page.rows:
+                message = Message.restore(row)
+                self.waiting.group(message.group).in_flight += 1
+                self.leased[message.id] = message
+                self.timed.place(message, limits.IN_FLIGHT_MAX * 2)
+                self._hold(message)
+                self._activated_to = row.id
+            self.active = not page.more
+
+        return self.read(
+            lambda store: store.in_flight(generation, after, now_ms=now_ms, limit=limits.PAGE_ROWS), arrive
+        )
+
+    # Selecting
+
+    def select(self, count: int, now_ms: int) -> Selection:
+        self.settle(now_ms)
+        self._wake(now_ms)
+        selection = Selection([], [], [])
+        count = min(count, limits.IN_FLIGHT_MAX - self.in_flight)
+        while len(selection.picked) < count and not self._worked_enough(selection):
+            group = self.waiting.pop_ready()
+            if group is None:
+                break
+            if not group.in_flight:
+                self._take_from(group, selection, count, now_ms)
+        if count > 0 and not (selection.picked or selection.dead or selection.expired):
+            self._ask_for_more()
+        if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
+            self.ledger.prefetch(self._scan_read())
+        return selection
+
+    def _worked_enough(self, selection: Selection) -> bool:
+        return len(selection.dead) + len(selection.expired) >= limits.DEAD_LETTERS_PER_CALL
+
+    def _take_from(self, group: Group, selection: Selection, count: int, now_ms: int) -> None:
+        """As many messages of one group as may be had, in order."""
+        while group.messages and len(selection.picked) < count and not self._worked_enough(selection):
+            ready_at_ms = self._ready_at(group.messages[0])
+            if ready_at_ms > now_ms:
+                heappush(self.sleeping, (ready_at_ms, group.name or ""))
+                return
+            message = self.waiting.take_head(group)
+            self._release(message)
+            self.sort_out(message, selection, now_ms)
+        if group.messages:
+            self.waiting.announce(group)
+        elif group.more:
+            self.hungry.add(group.name or "")
+        else:
+            self.waiting.forget_if_empty(group)
+        if group.more and len(group.messages) < limits.GROUP_MAX // 3 and group.read is None:
+            self.ledger.prefetch(self._group_read(group))
+
+    def _ask_for_more(self) -> None:
+        """Memory holds nothing that may be received. Raises Absent where the store may."""
+        reads: list[Read] = []
+        for name in list(self.hungry):
+            group = self.waiting.groups.get(name)
+            if group is None or group.in_flight or group.messages or not group.more:
+                self.hungry.discard(name)
+                if group is not None:
+                    self.waiting.announce(group)
+            elif len(reads) < 10:
+                reads.append(self._group_read(group))
+        if not self.waiting.scan_done and not self._all_delayed():
+            if self.waiting.count >= limits.WAITING_MAX:
+                for group in list(self.waiting.groups.values()):
+                    if group.in_flight:
+                        self.forget_waiting(group)
+            reads.append(self._scan_read())
+        if reads:
+            raise Absent(*reads)
+
+    def _all_delayed(self) -> bool:
+        """Whether a head in memory is still delayed: what lies further back arrived later and is delayed too."""
+        return bool(self.sleeping)
+
+    def _ready_at(self, message: Message) -> int:
+        return 0 if message.leased else message.enqueued_at_ms + self.settings.delay_ms
+
+    def _wake(self, now_ms: int) -> None:
+        while self.sleeping and self.sleeping[0][0] <= now_ms:
+            _, name = heappop(self.sleeping)
+            group = self.waiting.groups.get(name)
+            if group is not None:
+                self.waiting.announce(group)
+
+    def delay_changed(self) -> None:
+        """The queue's delay applies to the messages that are there: look at every head again."""
+        self.arrivals = Arrivals(None)
+        self.sleeping.clear()
+        for group in self.waiting.groups.values():
+            self.waiting.announce(group)
+
+    def _put_back(self, message: Message) -> None:
+        self.waiting.put_back(message)
+        self._hold(message)
+        self.hungry.discard(message.group or "")
+
+    # Visibility timeouts that end, and counts
+
+    def settle(self, now_ms: int) -> None:
+        self.activate()
+        keys = self.timed.keys
+        while keys and keys[0][0] <= now_ms:
+            message = self.timed.by_id[keys[0][1]]
+            if message.visible_at_ms > self.settled_at_ms:
+                self._count(message, -1)
+            self.timed.take_out(message)
+            self._release(message)
+            if self.waiting.holds(message):
+                self.waiting.put_back(message)
+                self._hold(message)
+            else:
+                del self.leased[message.id]
+            self._unlock(self.waiting.group(message.group))
+        self.settled_at_ms = max(self.settled_at_ms, now_ms)
+
+    def _unlock(self, group: Group) -> None:
+        group.in_flight -= 1
+        assert group.in_flight >= 0
+        if group.in_flight:
+            return
+        if group.messages:
+            self.waiting.announce(group)
+        elif group.more:
+            self.hungry.add(group.name or "")
+        else:
+            self.waiting.forget_if_empty(group)
+
+    def expire_slice(self, now_ms: int) -> bool:
+        self.activate()
+        return super().expire_slice(now_ms)
+
+    # Repeated receives
+
+    def remember_attempt(self, attempt_id: str, attempt: Attempt) -> None:
+        """A receive with a ReceiveRequestAttemptId handed these out."""
+        for old in [a for a, kept in self.attempts.items() if attempt.at_ms - kept.at_ms >= limits.RECEIVE_ATTEMPT_MS]:
+            del self.attempts[old]
+        self.attempts[attempt_id] = attempt
+
+    def repeatable(self, attempt_id: str, now_ms: int) -> Attempt | None:
+        """The attempt, while it is recent and each of its messages is as that receive left it."""
+        attempt = self.attempts.get(attempt_id)
+        if attempt is None or now_ms - attempt.at_ms >= limits.RECEIVE_ATTEMPT_MS:
+            return None
+        for message, receive_count, visible_at_ms in attempt.messages:
+            untouched = message.receive_count == receive_count and message.visible_at_ms == visible_at_ms
+            if not untouched or visible_at_ms <= now_ms or self.leased.get(message.id) is not message:
+                return None
+        return attempt
+
+    # Counts
+
+    def counts(self, now_ms: int) -> Counts:
+        self.settle(now_ms)
+        delayed = self._still_delayed(now_ms)
+        return Counts(self.messages - self.in_flight - delayed, self.in_flight, delayed)
+
+    def _still_delayed(self, now_ms: int) -> int:
+        delay_ms = min(self.settings.delay_ms, self.settings.retention_ms)
+        known = self.arrivals.after(now_ms - delay_ms) if delay_ms else 0
+        if known is None:
+            raise Absent(self._arrivals_reading(now_ms - delay_ms))
+        return known
+
+    def _arrivals_reading(self, since_ms: int) -> Read:
+        if self._arrivals_read is None:
+            generation = self.generation
+            log = self.arrivals.start_log()
+
+            def arrive(_read: Read, result: tuple[int, list[tuple[int, int]]]) -> None:
+                self._arrivals_read = None
+                batch_number, runs = result
+                self.arrivals.restore(since_ms, runs, [at_ms for batch, at_ms in log if batch > batch_number])
+
+            self._arrivals_read = self.read(lambda store: store.newest_arrivals(generation, since_ms), arrive)
+        return self._arrivals_read
+
+    # Placing
+
+    def _accept(self, message: Message, room: bool) -> bool:
+        if self.settings.delay_ms:
+            self.arrivals.add(self.ledger.batch.number, message.enqueued_at_ms)
+        return self.waiting.arrive(message, self.ledger.batch.number, room and self.waiting.count < limits.WAITING_MAX)
+
+    def _place_lease(self, message: Message, now_ms: int) -> bool:
+        if self.ledger.memory_bytes * 2 > self.ledger.memory_bytes_max:
+            message.empty()
+        self.waiting.group(message.group).in_flight += 1
+        self.leased[message.id] = message
+        return self.timed.place(message, limits.IN_FLIGHT_MAX * 2)
+
+    def take_out(self, message: Message) -> None:
+        self.looked_up.pop(message.id, None)
+        known = self.leased.pop(message.id, None)
+        if self.timed.take_out(message):
+            self._release(message)
+            self._unlock(self.waiting.group(message.group))
+        elif known is not None or not message.leased:
+            if self.waiting.remove(message.id, message.group) is not None:
+                self._release(message)
+
+    def take_selected(self, selection: Selection) -> None:
+        for chosen in (selection.picked, selection.dead, selection.expired):
+            for message in chosen:
+                self.leased.pop(message.id, None)
+
+    def forget_waiting(self, group: Group) -> None:
+        for message in self.waiting.shed(group):
+            self._release(message)
+            self.leased.pop(message.id, None)
+
+    def _known(self, message_id: int) -> Message | None:
+        return self.leased.get(message_id)
+
+    def _holds(self, message: Message) -> bool:
+        return self.leased.get(message.id) is message
+
+    def _enter(self, message: Message, now_ms: int) -> None:
+        # Visible from the start, and never counted as in flight.
+        self.looked_up.pop(message.id, None)
+        message.visible_at_ms = min(now_ms, self.settled_at_ms)
+        self._record_lease(message)
+        if self._accept_moved(message):
+            self._hold(message)
+
+    def _accept_moved(self, message: Message) -> bool:
+        room = self._has_room() and self.waiting.count < limits.WAITING_MAX
+        kept = self.waiting.arrive(message, self.ledger.batch.number, room)
+        if kept:
+            self.leased[message.id] = message
+        return kept
+
+    def _first_waiting(self) -> int:
+        return 0
+
+    # Reading
+
+    def find_received(self, message_id: int) -> Message | None:
+        self.activate()
+        message = self.leased.get(message_id)
+        if message is not None or self.messages == 0:
+            return message
+        if message_id in self.looked_up:
+            return self.looked_up.pop(message_id)
+
+        def arrive(read: Read, page: Page) -> None:
+            row = next((r for r in page.rows if r.queue == self.generation and r.leased), None)
+            self.looked_up[message_id] = None if row is None else Message.restore(row)
+            if message_id in read.overlay:
+                self.looked_up[message_id] = read.overlay[message_id]
+
+        raise Absent(self.read(lambda store: store.messages((message_id,), content=False), arrive))
+
+    def _scan_read(self) -> Read:
+        if self.waiting.scan is None:
+            generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
+
+            def arrive(read: Read, page: Page) -> None:
+                self._take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay))
+                self.hungry.update(skipped)
+
+            self.waiting.scan = self.read(
+                lambda store: store.scan(
+                    generation,
+                    after,
+                    skip_groups=skipped,
+                    unleased=False,
+                    limit=limits.PAGE_ROWS,
+                    bytes_max=limits.PAGE_BYTES,
+                ),
+                arrive,
+            )
+        return self.waiting.scan
+
+    def _group_read(self, group: Group) -> Read:
+        if group.read is None:
+            generation, name, after = self.generation, group.name or "", group.loaded_to
+
+            def arrive(read: Read, page: Page) -> None:
+                self._take_in(self.waiting.group_read(group, page, self.leased, read.overlay))
+                self.waiting.forget_if_empty(group)
+
+            group.read = self.read(
+                lambda store: store.group(
+                    generation, name, after, unleased=False, limit=limits.GROUP_MAX, bytes_max=limits.PAGE_BYTES
+                ),
+                arrive,
+            )
+        return group.read
+
+    def _take_in(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._hold(message)
+            if message.leased:
+                self.leased[message.id] = message
+
+    def next_visible(self, now_ms: int) -> int | None:
+        times = [self.timed.keys[0][0]] if self.timed.keys else []
+        if self.sleeping:
+            times.append(self.sleeping[0][0])
+        return max(min(times), now_ms + 1) if times else None

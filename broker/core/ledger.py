@@ -1,0 +1,85 @@
+"""What all queues of a broker share: time, numbers, the open batch, and the memory budget."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from broker.clock import Chance, Clock
+from broker.core.absent import Read
+from broker.core.limits import MEMORY_BYTES_MAX
+from broker.core.receipt import Receipts
+from broker.core.settings import QueueName
+from broker.errors import ServiceUnavailable
+from broker.store.changes import Batch
+
+if TYPE_CHECKING:
+    from broker.core.queue import Queue
+    from broker.core.queue_state import QueueState
+
+SEQUENCES_LOW = 250_000
+
+
+class Journal(Protocol):
+    """Where Changes go. `newest`: the number of the newest batch that holds a Change; later reads must contain it."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+    @property
+    def newest(self) -> int: ...
+
+
+class Ledger:
+    """See the module's text."""
+
+    def __init__(self, clock: Clock, chance: Chance, journal: Journal, secret: bytes) -> None:
+        self.clock = clock
+        self.chance = chance
+        self.journal = journal
+        self.receipts = Receipts(secret)
+        self.queues: dict[QueueName, Queue] = {}
+        self.changed: set[QueueState] = set()  # queues whose counters the open batch must carry
+        self.memory_bytes = 0  # of messages in memory, all queues together
+        self.memory_bytes_max = MEMORY_BYTES_MAX
+        self.prefetch: Callable[[Read], None] = lambda _read: None
+        self.grant_wanted: Callable[[], None] = lambda: None
+        self._next = 0
+        self._end = 0
+        self._granted: list[range] = []
+
+    @property
+    def batch(self) -> Batch:
+        return self.journal.batch
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    def next_sequence(self) -> int:
+        """The next global sequence number. Raises ServiceUnavailable where the store has granted no more."""
+        if self._next == self._end:
+            self._take_grant()
+        number = self._next
+        self._next += 1
+        return number
+
+    def reserve(self, count: int) -> None:
+        """Make sure that the next `count` sequence numbers are there: a call asks before it changes anything."""
+        if self._end - self._next < SEQUENCES_LOW and not self._granted:
+            self.grant_wanted()
+        if self._end - self._next + sum(map(len, self._granted)) < count:
+            raise ServiceUnavailable("The store has not granted sequence numbers yet.")
+
+    def grant(self, sequences: range) -> None:
+        """The store has granted these numbers."""
+        self._granted.append(sequences)
+
+    def seal(self, batch: Batch) -> None:
+        """The batch is about to be cut: it carries the counters of every queue that it touches."""
+        for queue in self.changed:
+            batch.set_counters(queue.counters())
+        self.changed.clear()
+
+    def _take_grant(self) -> None:
+        if not self._granted:
+            raise ServiceUnavailable("The store has not granted sequence numbers yet.")
+        sequences = self._granted.pop(0)
+        self._next, self._end = sequences.start, sequences.stop

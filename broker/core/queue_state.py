@@ -1,0 +1,190 @@
+"""What a queue is before any message moves in it: its identity, its counters, its reads, and its share of memory.
+
+The counters are exact functions of the rows, at every moment: a leased message whose visible_at_ms lies beyond `settled_at_ms`
+is counted as in flight (received) or delayed (never received), every other one as visible. Settling moves `settled_at_ms`
+forward to now.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from broker.core import limits
+from broker.core.absent import Read
+from broker.core.ledger import Ledger
+from broker.core.message import Message
+from broker.core.settings import QueueName, QueueSettings
+from broker.store.base import Store
+from broker.store.changes import CounterRow
+
+if TYPE_CHECKING:
+    from broker.core.waiting import Waiter
+
+
+class Counts(NamedTuple):
+    """AWS's approximate numbers: disjoint, and together every unexpired message."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+class QueueState(ABC):
+    """See the module's text."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        number: int,
+        generation: int,
+        name: QueueName,
+        settings: QueueSettings,
+        *,
+        attributes: dict[str, str],
+        tags: dict[str, str],
+        created_at_ms: int,
+    ) -> None:
+        self.ledger = ledger
+        self.number = number
+        self.generation = generation
+        self.name = name
+        self.settings = settings
+        self.attributes = attributes
+        self.tags = tags
+        self.created_at_ms = created_at_ms
+        self.modified_at_ms = created_at_ms
+        self.purged_at_ms = 0
+        self.deleted = False
+        self.messages = 0
+        self.in_flight = 0
+        self.delayed = 0
+        self.settled_at_ms = created_at_ms
+        self.scan_from = 0
+        self.oldest_ms = created_at_ms
+        self.grouped = False
+        self.waiters: deque[Waiter] = deque()
+        self.reads: list[Read] = []
+        self._swept: dict[int, tuple[int | None, bool]] = {}  # lane -> (its oldest message's time, more to expire)
+        self.held_bytes = 0  # of messages in memory
+        self.wake_due_ms: int | None = None  # when waiting receives are looked at again
+        self.retention_due_ms: int | None = None  # when expired messages are looked for
+
+    @abstractmethod
+    def reset_windows(self, *, empty: bool) -> None:
+        """Forget all messages in memory. `empty`: the queue has none; else the store has them."""
+
+    @abstractmethod
+    def settle(self, now_ms: int) -> None:
+        """Make the counters true for now. Raises Absent."""
+
+    @abstractmethod
+    def _first_waiting(self) -> int:
+        """The order below which no message waits without a lease."""
+
+    # Counters
+
+    def counters(self) -> CounterRow:
+        """What a batch carries of this queue."""
+        self.scan_from = self._first_waiting()
+        return CounterRow(
+            self.generation,
+            self.messages,
+            self.in_flight,
+            self.delayed,
+            self.settled_at_ms,
+            self.scan_from,
+            self.oldest_ms,
+            self.grouped,
+        )
+
+    def restore_counters(self, row: CounterRow) -> None:
+        """After a restart: the messages are in the store."""
+        self.messages = row.messages
+        self.in_flight = row.in_flight
+        self.delayed = row.delayed
+        self.settled_at_ms = row.settled_at_ms
+        self.scan_from = row.scan_from
+        self.oldest_ms = row.oldest_ms
+        self.grouped = row.grouped
+        self.reset_windows(empty=row.messages == 0)
+
+    def counts(self, now_ms: int) -> Counts:
+        """AWS's approximate numbers, exact here. Raises Absent."""
+        self.settle(now_ms)
+        return Counts(self.messages - self.in_flight - self.delayed, self.in_flight, self.delayed)
+
+    def purge(self, generation: int) -> None:
+        """Drop every message: the queue goes on as a new generation."""
+        self.ledger.batch.drop_generation(self.generation)
+        self.generation = generation
+        self.messages = self.in_flight = self.delayed = 0
+        self.settled_at_ms = self.oldest_ms = self.ledger.now_ms()
+        self.invalidate_reads()
+        self.reset_windows(empty=True)
+        self.touch()
+
+    def touch(self) -> None:
+        """The open batch must carry this queue's counters."""
+        self.ledger.changed.add(self)
+
+    def _uncount(self, message: Message) -> None:
+        if message.leased and message.visible_at_ms > self.settled_at_ms:
+            self._count(message, -1)
+
+    def _count(self, message: Message, change: int) -> None:
+        if message.receive_count:
+            self.in_flight += change
+        else:
+            self.delayed += change
+
+    # Reads
+
+    def read(
+        self,
+        fetch: Callable[[Store], Awaitable[Any]],
+        arrive: Callable[[Read, Any], None],
+    ) -> Read:
+        """Ask for rows of this queue; Changes made meanwhile are kept beside the read."""
+        read = Read(self.ledger.journal.newest, fetch, lambda r, result: self._arrive(r, result, arrive))
+        self.reads.append(read)
+        return read
+
+    def _arrive(self, read: Read, result: Any, arrive: Callable[[Read, Any], None]) -> None:
+        if read.valid:
+            read.valid = False
+            self.reads.remove(read)
+            arrive(read, result)
+
+    def invalidate_reads(self) -> None:
+        """What is being read is out of date as a whole."""
+        for read in self.reads:
+            read.valid = False
+        self.reads.clear()
+        self._swept.clear()
+
+    def unload(self) -> None:
+        """Forget what memory holds; the store has it all."""
+        self.invalidate_reads()
+        self.reset_windows(empty=False)
+
+    # Memory
+
+    def _has_room(self) -> bool:
+        return self.held_bytes < limits.WAITING_BYTES_MAX and self.ledger.memory_bytes < self.ledger.memory_bytes_max
+
+    def _hold(self, message: Message) -> None:
+        self.held_bytes += message.memory_bytes
+        self.ledger.memory_bytes += message.memory_bytes
+
+    def _release(self, message: Message) -> None:
+        self.held_bytes -= message.memory_bytes
+        self.ledger.memory_bytes -= message.memory_bytes
+
+    def _release_all(self) -> None:
+        self.ledger.memory_bytes -= self.held_bytes
+        self.held_bytes = 0
+
+    def _note(self, message_id: int, message: Message | None) -> None:
+        for read in self.reads:
+            read.overlay[message_id] = message

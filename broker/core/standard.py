@@ -1,0 +1,349 @@
+"""Standard queues: messages in the order in which they became available, as near as AWS's best effort, and delays.
+
+What is available is a merge of two prefixes: the waiting window (by order) and the head of the timed window (by the instant at
+which a delay or a visibility timeout ended). With message groups the queue is a fair queue: fair.py chooses.
+"""
+
+from broker.core import limits
+from broker.core.absent import Absent, Read
+from broker.core.fair import Fairness, select_fairly
+from broker.core.message import Message
+from broker.core.queue import Queue, Selection
+from broker.core.timed import Timed
+from broker.core.window import Group, Waiting
+from broker.store.base import Page
+
+_FOREVER = 1 << 62
+_SETTLED_ENOUGH_MS = 1_000  # how old counts may be that had to be read from the store
+_GONE_MAX = 1_000
+
+
+class StandardQueue(Queue):
+    """See the module's text."""
+
+    waiting: Waiting
+    timed: Timed
+    fairness: Fairness | None
+
+    def reset_windows(self, *, empty: bool) -> None:
+        self._release_all()
+        self.waiting = Waiting(empty, self.scan_from - 1)
+        self.timed = Timed(empty)
+        self.found: dict[int, Message] = {}  # read for one call alone: leased messages beyond the timed window
+        self.gone: set[int] = set()  # looked for and not there; message ids are never used again
+        self.fairness = Fairness() if empty else None
+        self._timed_read: Read | None = None
+        self._fairness_read: Read | None = None
+        self._count_read: Read | None = None
+        self._newest_order = self.scan_from - 1
+        # While counts are read: (batch, group, received, visible_at_ms, +1 or -1) of every change
+        self._recounts: list[tuple[int, str | None, bool, int, int]] = []
+
+    # Selecting
+
+    def select(self, count: int, now_ms: int) -> Selection:
+        selection = Selection([], [], [])
+        if self.grouped:
+            self.settle(now_ms)
+            selection = select_fairly(self, self.known_fairness(), count, now_ms)
+        else:
+            self._select_in_order(selection, count, now_ms)
+        if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
+            self.ledger.prefetch(self.scan_read())
+        return selection
+
+    def _select_in_order(self, selection: Selection, count: int, now_ms: int) -> None:
+        group = self.waiting.groups.get(None)
+        timed = self.timed.visible(now_ms)
+        head = next(timed, None)
+        work = 0
+        while len(selection.picked) < count and work < limits.DEAD_LETTERS_PER_CALL + count:
+            work += 1
+            fresh = group.messages[0] if group is not None and group.messages else None
+            if fresh is not None and (
+                head is None or (fresh.enqueued_at_ms, fresh.id) <= (head.visible_at_ms, head.id)
+            ):
+                self.sort_out(self.take_waiting(fresh), selection, now_ms)
+            elif head is not None:
+                self.sort_out(head, selection, now_ms)
+                head = next(timed, None)
+            else:
+                break
+        if not (selection.picked or selection.dead or selection.expired):
+            self.ask_for_more(now_ms)
+
+    def ask_for_more(self, now_ms: int) -> None:
+        """Nothing was found in memory. Raises Absent where the store may hold available messages."""
+        reads = []
+        if not self.waiting.scan_done:
+            reads.append(self.scan_read())
+        if not self.timed.reaches(now_ms):
+            reads.append(self.timed_read(now_ms))
+        if reads:
+            raise Absent(*reads)
+
+    def take_waiting(self, message: Message) -> Message:
+        """Take the head of a group out of the waiting window."""
+        taken = self.waiting.take_head(self.waiting.group(message.group))
+        assert taken is message
+        self._release(message)
+        return message
+
+    def _put_back(self, message: Message) -> None:
+        if not message.leased:
+            self.waiting.put_back(message)
+            self._hold(message)
+
+    # Counting
+
+    def settle(self, now_ms: int) -> None:
+        if now_ms <= self.settled_at_ms:
+            return
+        if self.timed.reaches(now_ms):
+            for message in self.timed.between(self.settled_at_ms, now_ms):
+                self._count(message, -1)
+            self.settled_at_ms = now_ms
+        elif self.in_flight == 0 and self.delayed == 0:
+            self.settled_at_ms = now_ms
+        elif not (self._counted_by_reading and now_ms - self.settled_at_ms < _SETTLED_ENOUGH_MS):
+            raise Absent(self._settling_read(now_ms))
+
+    _counted_by_reading = False
+
+    def _settling_read(self, now_ms: int) -> Read:
+        if self._count_read is None:
+            after_ms = self.settled_at_ms
+
+            def arrive(read: Read, result: tuple[int, list[tuple[str | None, int, int]]]) -> None:
+                self._count_read = None
+                rows = self._recounted(result, after_ms, now_ms)
+                if self.settled_at_ms != after_ms:
+                    return
+                self.settled_at_ms = now_ms
+                self._counted_by_reading = True
+                for group, received, delayed in rows:
+                    self.in_flight -= received
+                    self.delayed -= delayed
+                    if self.fairness is not None:
+                        self.fairness.count(group, -received)
+
+            generation, by_group = self.generation, self.grouped
+            self._count_read = self.read(
+                lambda store: store.count_timed(generation, after_ms, now_ms, by_group=by_group), arrive
+            )
+        return self._count_read
+
+    def known_fairness(self) -> Fairness:
+        """The groups' shares of the messages in flight. Raises Absent after a restart."""
+        if self.fairness is None:
+            raise Absent(self._fairness_reading())
+        return self.fairness
+
+    def _fairness_reading(self) -> Read:
+        if self._fairness_read is None:
+            after_ms = self.settled_at_ms
+
+            def arrive(read: Read, result: tuple[int, list[tuple[str | None, int, int]]]) -> None:
+                self._fairness_read = None
+                rows = self._recounted(result, after_ms, _FOREVER)
+                if self.settled_at_ms == after_ms:
+                    self.fairness = Fairness()
+                    for group, received, _ in rows:
+                        self.fairness.count(group, received)
+
+            generation = self.generation
+            self._fairness_read = self.read(
+                lambda store: store.count_timed(generation, after_ms, _FOREVER, by_group=True), arrive
+            )
+        return self._fairness_read
+
+    def _recounted(
+        self, result: tuple[int, list[tuple[str | None, int, int]]], after_ms: int, until_ms: int
+    ) -> list[tuple[str | None, int, int]]:
+        """What was read, with the changes made since."""
+        batch_number, rows = result
+        later = [
+            (group, change if received else 0, 0 if received else change)
+            for batch, group, received, visible_at_ms, change in self._recounts
+            if batch > batch_number and after_ms < visible_at_ms <= until_ms
+        ]
+        if self._count_read is None and self._fairness_read is None:
+            self._recounts.clear()
+        return rows + later
+
+    def _count(self, message: Message, change: int) -> None:
+        super()._count(message, change)
+        if self.fairness is not None and message.receive_count:
+            self.fairness.count(message.group, change)
+
+    def _uncount(self, message: Message) -> None:
+        if message.leased:
+            self._recount(message, -1)
+        super()._uncount(message)
+
+    def _recount(self, message: Message, change: int) -> None:
+        if self._count_read is not None or self._fairness_read is not None:
+            self._recounts.append(
+                (
+                    self.ledger.batch.number,
+                    message.group,
+                    message.receive_count > 0,
+                    message.visible_at_ms,
+                    change,
+                )
+            )
+
+    # Placing
+
+    def _accept(self, message: Message, room: bool) -> bool:
+        self._newest_order = message.order
+        return self.waiting.arrive(message, self.ledger.batch.number, room and self.waiting.count < limits.WAITING_MAX)
+
+    def _place_lease(self, message: Message, now_ms: int) -> bool:
+        self._recount(message, 1)
+        self.found.pop(message.id, None)
+        hidden = message.visible_at_ms > now_ms
+        if not self._has_room() or (hidden and self.ledger.memory_bytes * 2 > self.ledger.memory_bytes_max):
+            message.empty()
+        room = limits.TIMED_MAX + (limits.IN_FLIGHT_MAX if message.receive_count else self.in_flight)
+        return self.timed.place(message, room)
+
+    def take_out(self, message: Message) -> None:
+        if self.timed.take_out(message):
+            self._release(message)
+        elif self.found.pop(message.id, None) is None and not message.leased:
+            if self.waiting.remove(message.id, message.group) is not None:
+                self._release(message)
+
+    def take_selected(self, selection: Selection) -> None:
+        for chosen in (selection.picked, selection.dead, selection.expired):
+            for message in chosen:
+                if message.leased and self.timed.take_out(message):
+                    self._release(message)
+
+    def _known(self, message_id: int) -> Message | None:
+        return self.timed.by_id.get(message_id) or self.found.get(message_id)
+
+    def _holds(self, message: Message) -> bool:
+        return self.timed.by_id.get(message.id) is message
+
+    def _enter(self, message: Message, now_ms: int) -> None:
+        self.gone.discard(message.id)
+        self._write_lease(message, now_ms, now_ms)
+
+    def consume(self, message: Message) -> None:
+        if self.fairness is not None and message.group is not None:
+            self.fairness.processed(message, self.ledger.now_ms())
+        super().consume(message)
+
+    def _first_waiting(self) -> int:
+        if self.grouped:
+            empty = self.waiting.scan_done and not self.waiting.groups
+            return self._newest_order + 1 if empty else self.scan_from
+        group = self.waiting.groups.get(None)
+        if group is not None and group.messages:
+            return group.messages[0].order
+        return self._newest_order + 1 if self.waiting.scan_done else self.waiting.scan_edge + 1
+
+    # Reading
+
+    def find_received(self, message_id: int) -> Message | None:
+        message = self._known(message_id)
+        if message is not None:
+            return message
+        if self.timed.done or message_id in self.gone:
+            return None
+        raise Absent(
+            self.read(
+                lambda store: store.messages((message_id,), content=False),
+                lambda read, page: self._looked_up(read, page, message_id),
+            )
+        )
+
+    def _looked_up(self, read: Read, page: Page, message_id: int) -> None:
+        if message_id in read.overlay:
+            message = read.overlay[message_id]
+        else:
+            row = next((r for r in page.rows if r.queue == self.generation and r.leased), None)
+            message = None if row is None else Message.restore(row)
+        if message is None:
+            if len(self.gone) >= _GONE_MAX:
+                self.gone.clear()
+            self.gone.add(message_id)
+        elif message_id not in self.timed.by_id:
+            self.found[message_id] = message
+
+    def scan_read(self) -> Read:
+        """The next page of the waiting window."""
+        if self.waiting.scan is None:
+            generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
+
+            def arrive(read: Read, page: Page) -> None:
+                for message in self.waiting.scanned(page, skipped, {}, read.overlay):
+                    self._hold(message)
+
+            self.waiting.scan = self.read(
+                lambda store: store.scan(
+                    generation,
+                    after,
+                    skip_groups=skipped,
+                    unleased=True,
+                    limit=limits.PAGE_ROWS,
+                    bytes_max=limits.PAGE_BYTES,
+                ),
+                arrive,
+            )
+        return self.waiting.scan
+
+    def group_read(self, group: Group) -> Read:
+        """The next page of one message group."""
+        if group.read is None:
+            generation, name, after = self.generation, group.name, group.loaded_to
+            assert name is not None
+
+            def arrive(read: Read, page: Page) -> None:
+                for message in self.waiting.group_read(group, page, {}, read.overlay):
+                    self._hold(message)
+
+            group.read = self.read(
+                lambda store: store.group(
+                    generation,
+                    name,
+                    after,
+                    unleased=True,
+                    limit=limits.GROUP_MAX,
+                    bytes_max=limits.PAGE_BYTES,
+                ),
+                arrive,
+            )
+        return group.read
+
+    def timed_read(self, now_ms: int) -> Read:
+        """The next page of the timed window."""
+        if self._timed_read is None:
+            generation, after = self.generation, self.timed.edge
+            self._timed_read = self.read(
+                lambda store: store.timed(
+                    generation, after, content_until_ms=now_ms, limit=limits.PAGE_ROWS, bytes_max=limits.PAGE_BYTES
+                ),
+                self._timed_arrived,
+            )
+        return self._timed_read
+
+    def _timed_arrived(self, read: Read, page: Page) -> None:
+        self._timed_read = None
+        before = self.timed.edge
+        edge = (page.rows[-1].visible_at_ms, page.rows[-1].id) if page.more else None
+        messages = [Message.restore(row) for row in page.rows if row.id not in read.overlay]
+        for message in read.overlay.values():
+            if message is not None and message.id not in self.timed.by_id:
+                key = (message.visible_at_ms, message.id)
+                if key > before and (edge is None or key <= edge):
+                    messages.append(message)
+        for message in messages:
+            self.found.pop(message.id, None)
+            self._hold(message)
+        self.timed.extend(messages, edge)
+
+    def next_visible(self, now_ms: int) -> int | None:
+        return self.timed.next_after(now_ms)

@@ -1,0 +1,200 @@
+"""The waiting window: the messages of a queue that have not been received yet, by group and in order.
+
+Memory holds an exact prefix of the queue's order, up to `scan_edge`, but for the messages of groups that are marked `more`:
+of those it holds an exact prefix of the group, up to `loaded_to`. So a group with a million messages takes a hundred places,
+and the scan looks past it for others. `scan_done` says that nothing lies beyond but in groups marked `more`.
+
+Messages without a message group are one group, named None, that is never marked `more`.
+"""
+
+from collections import deque
+from heapq import heappop, heappush
+
+from broker.core.absent import Read
+from broker.core import limits
+from broker.core.message import Message
+from broker.store.base import Page
+
+
+class Group:
+    """One message group's waiting messages in memory, in order."""
+
+    __slots__ = ("name", "messages", "loaded_to", "more", "alone_batch", "in_flight", "read")
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.messages: deque[Message] = deque()
+        self.loaded_to = 0  # every message of the group up to this order has been in memory
+        self.more = False  # the store may hold messages beyond loaded_to
+        self.alone_batch = 0  # the newest batch that gave the store a message of this group which memory did not keep
+        self.in_flight = 0  # FIFO: messages received and not yet visible again; the group is locked while there are any
+        self.read: Read | None = None
+
+    def put_back(self, message: Message) -> None:
+        """A message is waiting again: it takes its old place in the order."""
+        if not self.messages or message.order < self.messages[0].order:
+            self.messages.appendleft(message)
+            return
+        at = next((i for i, m in enumerate(self.messages) if m.order > message.order), len(self.messages))
+        self.messages.insert(at, message)
+
+
+class Waiting:
+    """See the module's text."""
+
+    __slots__ = ("groups", "count", "scan_edge", "scan_done", "alone_batch", "scan", "_ready")
+
+    def __init__(self, done: bool, scan_edge: int) -> None:
+        self.groups: dict[str | None, Group] = {}
+        self.count = 0
+        self.scan_edge = scan_edge
+        self.scan_done = done
+        self.alone_batch = 0
+        self.scan: Read | None = None
+        self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
+
+    def group(self, name: str | None) -> Group:
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group(name)
+        return group
+
+    def arrive(self, message: Message, batch_number: int, room: bool) -> bool:
+        """A message was sent, in this batch. Whether it was kept: the store has it anyway. `room`: memory has some."""
+        group = self.groups.get(message.group)
+        if group is not None and (group.more or (group.name is not None and len(group.messages) >= limits.GROUP_MAX)):
+            group.more = True
+            group.alone_batch = self.alone_batch = batch_number
+            return False
+        if self.scan_done and not room:
+            self.scan_done = False
+            self.scan_edge = message.order - 1
+        if not self.scan_done:
+            self.alone_batch = batch_number
+            return False
+        group = group or self.group(message.group)
+        self._append(group, message)
+        group.loaded_to = message.order
+        return True
+
+    def scanned(
+        self, page: Page, skipped: tuple[str, ...], known: dict[int, Message], overlay: dict[int, Message | None]
+    ) -> list[Message]:
+        """The page beyond scan_edge arrived; it passed over the groups `skipped`. Which messages it brought into memory.
+
+        `known`: leased messages in memory, which a page of a FIFO queue holds too. `overlay`: the read's.
+        """
+        self.scan = None
+        taken: list[Message] = []
+        for row in page.rows:
+            group = self.group(row.group)
+            if row.order <= group.loaded_to or group.more or row.id in known or overlay.get(row.id, row) is None:
+                continue
+            if group.name is not None and len(group.messages) >= limits.GROUP_MAX:
+                group.more = True
+                group.alone_batch = page.batch_number
+                continue
+            taken.append(self._append(group, Message.restore(row)))
+            group.loaded_to = row.order
+        if page.rows:
+            self.scan_edge = page.rows[-1].order
+        if not page.more and page.batch_number >= self.alone_batch:
+            self.scan_done = True
+        for name in skipped:
+            # What was sent to such a group since its own last page was passed over just now.
+            self.group(name).more = True
+        return taken
+
+    def group_read(
+        self, group: Group, page: Page, known: dict[int, Message], overlay: dict[int, Message | None]
+    ) -> list[Message]:
+        """A group's page arrived; the rest as above."""
+        group.read = None
+        taken: list[Message] = []
+        for row in page.rows:
+            if row.order > group.loaded_to:
+                group.loaded_to = row.order
+                if row.id not in known and overlay.get(row.id, row) is not None:
+                    taken.append(self._append(group, Message.restore(row)))
+        if not page.more and page.batch_number >= group.alone_batch and self.scan is None:
+            group.more = False
+        return taken
+
+    def skippable(self) -> tuple[str, ...]:
+        """The groups that a scan may pass over: they are read on their own."""
+        return tuple(name for name, group in self.groups.items() if group.more and name is not None)
+
+    def holds(self, message: Message) -> bool:
+        """Whether a message of this place in the order belongs into memory, being part of the prefixes kept there."""
+        group = self.groups.get(message.group)
+        if group is not None and message.order <= group.loaded_to:
+            return True
+        if group is not None and group.more:
+            return False
+        return self.scan_done or message.order <= self.scan_edge
+
+    def shed(self, group: Group) -> list[Message]:
+        """Leave a group's waiting messages to the store, to make room for others; which they were."""
+        if not group.messages or group.read is not None:
+            return []
+        dropped = list(group.messages)
+        group.more = True
+        group.loaded_to = dropped[0].order - 1
+        group.messages.clear()
+        self.count -= len(dropped)
+        return dropped
+
+    def take_head(self, group: Group) -> Message:
+        """Remove and answer the first message of a group."""
+        message = group.messages.popleft()
+        self.count -= 1
+        return message
+
+    def put_back(self, message: Message) -> None:
+        """A message is waiting (again): after a call that changed nothing, or as a FIFO message whose timeout ended."""
+        group = self.group(message.group)
+        group.put_back(message)
+        self.count += 1
+        if group.messages[0] is message:
+            self.announce(group)
+
+    def remove(self, message_id: int, group_name: str | None) -> Message | None:
+        """Remove a waiting message wherever it stands in its group (expired ones stand at its head)."""
+        group = self.groups.get(group_name)
+        if group is None:
+            return None
+        for message in group.messages:
+            if message.id == message_id:
+                group.messages.remove(message)
+                self.count -= 1
+                self.announce(group)
+                return message
+        return None
+
+    def forget_if_empty(self, group: Group) -> None:
+        """A group with nothing in it, and about which nothing need be remembered, takes no memory."""
+        if group.messages or group.in_flight or group.more or group.read is not None:
+            return
+        if self.scan_done or group.loaded_to <= self.scan_edge:
+            self.groups.pop(group.name, None)
+
+    def announce(self, group: Group) -> None:
+        """A named group's head has changed, or the group was unlocked: enter it among the ready ones."""
+        if group.messages and group.name is not None:
+            heappush(self._ready, (group.messages[0].order, group.name))
+
+    def pop_ready(self) -> Group | None:
+        """Take the named group with the oldest head off the ready ones. It must be announced again if it keeps messages."""
+        while self._ready:
+            order, name = heappop(self._ready)
+            group = self.groups.get(name)
+            if group is not None and group.messages and group.messages[0].order == order:
+                return group
+        return None
+
+    def _append(self, group: Group, message: Message) -> Message:
+        group.messages.append(message)
+        self.count += 1
+        if len(group.messages) == 1:
+            self.announce(group)
+        return message

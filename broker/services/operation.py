@@ -1,0 +1,61 @@
+"""How a service declares its operations: each once, as a request struct, a reply struct and a handler, whatever the protocol.
+
+Fields are declared in snake case; `rename="pascal"` gives AWS's name. Where the Query protocol names a list or map otherwise
+than by its field, the annotation says so:
+
+    attributes: Annotated[dict[str, str], QueryName("Attribute", "Name", "Value")]   Attribute.1.Name=…&Attribute.1.Value=…
+    attribute_names: Annotated[list[str], QueryName("AttributeName")]                AttributeName.1=…
+    tag_keys: Annotated[list[str], QueryName("TagKey")]                              TagKey.1=…
+
+A blob is `bytes` (base64 on both wires). A field that may be left out is `X | msgspec.UnsetType = msgspec.UNSET` in replies
+(and is then absent on the wire), and `X | None = None` in requests.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from broker.services.context import Call
+
+Handler = Callable[[Call, Any], Awaitable[Any]]
+H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
+
+
+def QueryName(member: str, key: str = "", value: str = "") -> msgspec.Meta:  # noqa: N802 (reads as a type in annotations)
+    """The Query protocol's name of a flattened list (`member`) or map (`member` with the names of its key and value)."""
+    return msgspec.Meta(extra={"query": (member, key, value)})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of one service."""
+
+    name: str
+    request: type[msgspec.Struct]
+    reply: type[msgspec.Struct] | None  # None: an empty reply
+    handler: Handler
+
+
+@dataclass(slots=True)
+class Service:
+    """A service's wire identity and its operations."""
+
+    name: str  # the credential scope's service, such as "sqs"
+    json_target: str  # X-Amz-Target before the dot; "": the service has no JSON protocol
+    query_version: str  # the Query protocol's Version
+    xml_namespace: str
+    operations: dict[str, Operation] = field(default_factory=dict)
+
+    def operation(
+        self, name: str, request: type[msgspec.Struct], reply: type[msgspec.Struct] | None = None
+    ) -> Callable[[H], H]:
+        """Register a handler: `async def handler(call: Call, request: Request) -> Reply`."""
+
+        def register(handler: H) -> H:
+            assert name not in self.operations, f"{name} is declared twice"
+            self.operations[name] = Operation(name, request, reply, handler)
+            return handler
+
+        return register

@@ -1,0 +1,273 @@
+"""The broker behind the services: the engine, what it waits for, and the jobs that it starts.
+
+This is where the synchronous engine meets asyncio. A call that finds rows absent awaits the page and is made again; a receive
+that finds nothing may wait; a job runs in the background, one bounded step at a time. After a failed commit all memory is
+dropped and recovered from the store before the next call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from broker.clock import Chance, Clock
+from broker.core.absent import Absent, Read, Yield
+from broker.core.deadlines import Deadlines
+from broker.core.engine import Engine, Job
+from broker.core.ledger import Ledger
+from broker.core.message import Delivery
+from broker.core.queue import Queue
+from broker.core.waiting import Waiter
+from broker.errors import ServiceUnavailable
+from broker.store.base import CommitUncertain, Recovered, Store
+from broker.store.group_commit import GroupCommit
+
+T = TypeVar("T")
+
+GRANT: Final = 1_000_000
+_log = logging.getLogger("pombo.runtime")
+
+
+class Runtime:
+    """See the module's text. `fatal` is called when the process must end: what is on disk is uncertain."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        recovered: Recovered,
+        *,
+        cooldowns: bool,
+        fatal: Callable[[BaseException], None],
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.chance = chance
+        self.commits = GroupCommit(
+            store, clock, batch_number=recovered.batch_number, on_failure=self._commit_failed, seal=self._seal
+        )
+        self.deadlines = Deadlines()
+        self.ledger = Ledger(clock, chance, self.commits, recovered.secret)
+        self.engine = Engine(self.ledger, self.deadlines, cooldowns=cooldowns)
+        self._fatal = fatal
+        self._fetching: dict[Read, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._jobs = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._ready = asyncio.Event()
+        self._granting = False
+        self._closing = False
+        self.ledger.prefetch = self._prefetch
+        self.ledger.grant_wanted = self._grant_wanted
+        self.engine.start_job = self.start_job
+        self._recovered = recovered
+
+    async def start(self) -> None:
+        """Grant the first sequence numbers and take over what the store holds."""
+        self.ledger.grant(await self.commits.on_writer(lambda: self.store.grant_sequences(GRANT)))
+        self.engine.recover(self._recovered)
+        self._ready.set()
+        self.commits.kick()
+
+    async def close(self) -> None:
+        """Stop jobs and waiting receives, and commit what there is."""
+        self._closing = True
+        self.dismiss_waiters()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.commits.close()
+
+    # Calls
+
+    async def call(self, operation: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run an engine method, bringing in rows that it finds absent."""
+        while True:
+            if not self._ready.is_set():
+                await self._ready.wait()
+            try:
+                result = operation(*args, **kwargs)
+            except Absent as absent:
+                await self._fetch(absent.reads)
+            except Yield:
+                self.commits.kick()
+                await asyncio.sleep(0)
+            else:
+                self.commits.kick()
+                return result
+
+    async def receive(
+        self,
+        queue: Queue,
+        *,
+        count: int,
+        visibility_ms: int | None,
+        wait_ms: int | None,
+        attempt_id: str | None,
+        connected: Callable[[], bool],
+    ) -> Sequence[Delivery]:
+        """Receive up to `count` messages, waiting up to wait_ms for the first. None: the queue's own setting.
+
+        The wait ends when either message time or process time has passed it.
+        """
+        visibility_ms = queue.settings.visibility_ms if visibility_ms is None else visibility_ms
+        wait_ms = queue.settings.receive_wait_ms if wait_ms is None else wait_ms
+        until_ms = self.clock.now_ms() + wait_ms
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_ms / 1000
+        while True:
+            if not connected():
+                return ()
+            deliveries: Sequence[Delivery] | None
+            deliveries = await self.call(self.engine.receive, queue, count, visibility_ms, attempt_id)
+            if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
+                return deliveries
+            deliveries = await self._wait(
+                queue, count, visibility_ms, attempt_id, until_ms, until_s, connected
+            )
+            if deliveries is not None:
+                return deliveries
+
+    async def _wait(
+        self,
+        queue: Queue,
+        count: int,
+        visibility_ms: int,
+        attempt_id: str | None,
+        until_ms: int,
+        until_s: float,
+        connected: Callable[[], bool],
+    ) -> Sequence[Delivery] | None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Sequence[Delivery] | None] = loop.create_future()
+
+        def resume(deliveries: Sequence[Delivery] | None) -> None:
+            if not future.done():
+                future.set_result(deliveries)
+
+        waiter = Waiter(queue, count, visibility_ms, attempt_id, until_ms, connected, resume)
+        self.engine.wait(waiter)
+        timer = loop.call_at(until_s, resume, ())
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            self.engine.stop_waiting(waiter)
+
+    def dismiss_waiters(self) -> None:
+        """Answer every waiting receive now, empty-handed: the broker is about to stop."""
+        self._closing = True
+        for queue in self.engine.queues():
+            while queue.waiters:
+                queue.waiters.popleft().resume(())
+
+    def durable(self) -> "asyncio.Future[None] | None":
+        """What a reply computed now must wait for; None where everything that it may show is on disk."""
+        return self.commits.durable()
+
+    async def reset(self) -> None:
+        """Delete everything in every account and region."""
+        await self.call(self.engine.reset)
+
+    # Jobs
+
+    def start_job(self, job: Job) -> None:
+        """Run a job step by step until it has no more to do."""
+        self._jobs += 1
+        self._quiet.clear()
+        self._spawn(self._run_job(job))
+
+    async def _run_job(self, job: Job) -> None:
+        try:
+            while await self.call(job):
+                await asyncio.sleep(0)
+        except ServiceUnavailable as error:
+            # The store refused; recovery starts the job again.
+            _log.warning("a background job was interrupted: %s", error)
+        finally:
+            self._jobs -= 1
+            if self._jobs == 0:
+                self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Until no job runs and everything is committed."""
+        while self._jobs or self.commits.committed < self.commits.newest:
+            await self._quiet.wait()
+            await self.commits.until(self.commits.newest)
+
+    # Reads
+
+    async def _fetch(self, reads: Sequence[Read]) -> None:
+        for read in reads:
+            task = self._start_fetch(read)
+            await asyncio.shield(task)
+
+    def _start_fetch(self, read: Read) -> "asyncio.Task[None]":
+        task = self._fetching.get(read)
+        if task is None:
+            task = self._fetching[read] = self._spawn(self._run_fetch(read))
+        return task
+
+    async def _run_fetch(self, read: Read) -> None:
+        try:
+            await self.commits.until(read.needs_batch)
+            result = await read.fetch(self.store)
+            if self._ready.is_set():
+                read.arrive(read, result)
+                self.commits.kick()
+        finally:
+            del self._fetching[read]
+
+    def _prefetch(self, read: Read) -> None:
+        if read not in self._fetching:
+            self._start_fetch(read)
+
+    def _grant_wanted(self) -> None:
+        if not self._granting:
+            self._granting = True
+            self._spawn(self._grant())
+
+    async def _grant(self) -> None:
+        try:
+            self.ledger.grant(await self.commits.on_writer(lambda: self.store.grant_sequences(GRANT)))
+        finally:
+            self._granting = False
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None or isinstance(error, ServiceUnavailable):
+            return
+        _log.error("a background task failed", exc_info=error)
+        if isinstance(error, AssertionError):
+            self._fatal(error)
+
+    # Failure
+
+    def _seal(self, batch: Any) -> None:
+        self.ledger.seal(batch)
+
+    def _commit_failed(self, error: BaseException) -> None:
+        if isinstance(error, CommitUncertain):
+            self._fatal(error)
+            return
+        _log.error("a commit failed; rebuilding memory from the store: %s", error)
+        self._ready.clear()
+        self.engine.forget()
+        self._spawn(self._rebuild())
+
+    async def _rebuild(self) -> None:
+        recovered = await self.commits.on_writer(self.store.recover)
+        self.engine.recover(recovered)
+        self.commits.resume(recovered.batch_number)
+        self._ready.set()

@@ -1,0 +1,1 @@
+"""The store: one batch of Changes is one transaction."""

@@ -1,0 +1,167 @@
+"""Changes: what the engine tells the store, merged into batches.
+
+Every change holds absolute values, names one queue or one resource, and is idempotent: applying a batch twice leaves the same
+rows. Within a batch the last word on a row wins, so a batch is a set of final states rather than a log, and a message that is
+sent and deleted within one batch costs the disk nothing.
+
+A *queue* here is a number, the queue's current generation. Purging gives a queue a new generation and drops the old one, which
+the store then clears away in slices: nothing that refers to a dropped generation is ever read again.
+"""
+
+from typing import Final, NamedTuple
+
+LANE_READY: Final = 0  # became available when it arrived; within a lane, order and enqueue time grow together
+LANE_LATER: Final = 1  # arrived delayed, or was moved in from another queue
+
+
+class MessageRow(NamedTuple):
+    """A message as it arrived. Immutable but for `queue`, `lane`, `order` and `enqueued_at_ms`, which a move replaces."""
+
+    id: int  # global sequence number, never reused; grows with arrival
+    queue: int
+    lane: int
+    order: (
+        int  # position in the queue: the id, or a later number of the same sequence where a FIFO queue got it by a move
+    )
+    group: str | None
+    enqueued_at_ms: int  # what retention counts from
+    content: bytes  # opaque to the store: everything of a message but its body
+    body: bytes
+
+
+class LeaseRow(NamedTuple):
+    """The timed state of a message: it exists once a message was delayed, received or moved. `visible_at_ms` may be past."""
+
+    id: int
+    queue: int
+    visible_at_ms: int
+    receive_count: int
+    first_received_at_ms: int  # 0: never received
+    source: str | None  # ARN of the queue whose redrive policy moved it here
+
+
+class MoveRow(NamedTuple):
+    """A message's new place. Its body and content stay where they are."""
+
+    id: int
+    queue: int
+    lane: int
+    order: int
+    enqueued_at_ms: int
+
+
+class CounterRow(NamedTuple):
+    """What recovery must know of a queue without reading its messages."""
+
+    queue: int
+    messages: int  # all that exist: visible, in flight and delayed
+    in_flight: int  # received, visible_at_ms > settled_at_ms
+    delayed: int  # in a lease row, never received, visible_at_ms > settled_at_ms
+    settled_at_ms: int  # the message time that in_flight and delayed are true for
+    scan_from: int  # no unleased message of LANE_READY has a smaller order
+    oldest_ms: int  # no message was enqueued earlier; meaningless when there are none
+    grouped: bool  # some message has carried a message group ID
+
+
+class DeduplicationRow(NamedTuple):
+    """An accepted deduplication ID. `queue` is the queue's number, not a generation: a purge does not forget."""
+
+    queue: int
+    bucket: int  # sent_at_ms // the width of a bucket; expires as a whole
+    digest: bytes  # 16 bytes
+    sent_at_ms: int
+    message_id: str
+    order: int  # the sequence number that a duplicate is answered with
+
+
+class Batch:
+    """The Changes that one transaction will hold. Filled by the engine, read once by the store."""
+
+    __slots__ = (
+        "number",
+        "message_time_ms",
+        "messages",
+        "leases",
+        "moves",
+        "deleted",
+        "counters",
+        "deduplication",
+        "forgotten_buckets",
+        "resources",
+        "dropped",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number  # consecutive; the store keeps the last one committed
+        self.message_time_ms = 0  # the newest message time seen; set when the batch is cut
+        self.messages: dict[int, MessageRow] = {}
+        self.leases: dict[int, LeaseRow] = {}
+        self.moves: dict[int, MoveRow] = {}
+        self.deleted: set[int] = set()  # message ids that the store may hold
+        self.counters: dict[int, CounterRow] = {}
+        self.deduplication: list[DeduplicationRow] = []
+        self.forgotten_buckets: dict[int, int] = {}  # queue number -> buckets below this one have expired
+        self.resources: dict[tuple[str, str], bytes | None] = {}  # (kind, key) -> record, None: deleted
+        self.dropped: list[int] = []  # generations whose rows are to be cleared away
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(
+            self.messages
+            or self.leases
+            or self.deleted
+            or self.counters
+            or self.resources
+            or self.moves
+            or self.deduplication
+            or self.dropped
+            or self.forgotten_buckets
+            or self.message_time_ms
+        )
+
+    def add_message(self, row: MessageRow) -> None:
+        """A message has arrived."""
+        self.messages[row.id] = row
+
+    def set_lease(self, row: LeaseRow) -> None:
+        """A message was delayed, received, moved, or its visibility changed."""
+        self.leases[row.id] = row
+
+    def move_message(self, row: MoveRow) -> None:
+        """A message now belongs to another queue."""
+        arrived = self.messages.get(row.id)
+        if arrived is None:
+            self.moves[row.id] = row
+        else:
+            self.messages[row.id] = arrived._replace(
+                queue=row.queue, lane=row.lane, order=row.order, enqueued_at_ms=row.enqueued_at_ms
+            )
+
+    def delete_message(self, message_id: int) -> None:
+        """A message is gone: consumed or expired."""
+        self.leases.pop(message_id, None)
+        self.moves.pop(message_id, None)
+        if self.messages.pop(message_id, None) is None:
+            self.deleted.add(message_id)
+
+    def set_counters(self, row: CounterRow) -> None:
+        self.counters[row.queue] = row
+
+    def add_deduplication(self, row: DeduplicationRow) -> None:
+        self.deduplication.append(row)
+
+    def forget_deduplication(self, queue: int, below_bucket: int) -> None:
+        """The buckets of `queue` (a queue's number) below `below_bucket` have expired."""
+        self.forgotten_buckets[queue] = below_bucket
+
+    def put_resource(self, kind: str, key: str, record: bytes) -> None:
+        """Create or replace the record of a named thing (a queue, a move task, later a topic)."""
+        self.resources[kind, key] = record
+
+    def delete_resource(self, kind: str, key: str) -> None:
+        self.resources[kind, key] = None
+
+    def drop_generation(self, queue: int) -> None:
+        """No row of this generation will be read again. Its counters go at once, its messages in slices after the commit."""
+        self.counters.pop(queue, None)
+        self.dropped.append(queue)

@@ -1,0 +1,117 @@
+"""The data directory: its lock, its reserved space, and the private one that stands for `:memory:`.
+
+One broker owns a directory: the lock is the kernel's (`flock`), so it ends with the process however that ends; the process id
+written into the file is for people only. This module knows the names of the files in the directory and nothing of SQL.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from typing import Final
+
+from broker.store.base import StoreUnusable
+
+MEMORY: Final = ":memory:"
+DATABASE_NAME: Final = "pombo.db"
+LOCK_NAME: Final = "pombo.lock"
+RESERVE_NAME: Final = "reserve"
+RESERVE_BYTES: Final = 8 * 1024 * 1024
+
+
+class Directory:
+    """A data directory, locked from `open` to `close`."""
+
+    def __init__(self, data: str) -> None:
+        self._temporary = data == MEMORY
+        self.path = "" if self._temporary else os.path.abspath(data)
+        self._lock: int | None = None
+
+    @property
+    def database(self) -> str:
+        return os.path.join(self.path, DATABASE_NAME)
+
+    def open(self) -> None:
+        """Make the directory where it is missing, and lock it. Raises StoreUnusable."""
+        try:
+            if self._temporary:
+                self.path = tempfile.mkdtemp(prefix="pombo-")
+            elif not os.path.isdir(self.path):
+                os.makedirs(self.path, mode=0o700)
+                sync_directory(os.path.dirname(self.path))
+            self._take_lock()
+        except OSError as error:
+            raise StoreUnusable(f"cannot use the data directory {self.path}: {error.strerror}") from error
+
+    def _take_lock(self) -> None:
+        lock = os.open(os.path.join(self.path, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise StoreUnusable(
+                f"the data directory {self.path} is in use by another broker (process {owner})"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+
+    def sync(self) -> None:
+        """Make the directory's entries durable."""
+        sync_directory(self.path)
+
+    def reserve(self) -> bool:
+        """Set space aside for deletes on a full disk; whether it is there now. Leaves the last of the disk to others."""
+        path = os.path.join(self.path, RESERVE_NAME)
+        try:
+            if os.path.exists(path) and os.stat(path).st_blocks * 512 >= RESERVE_BYTES:
+                return True
+            free = os.statvfs(self.path)
+            if free.f_bavail * free.f_frsize < 2 * RESERVE_BYTES:
+                return False
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _allocate(file, RESERVE_BYTES)
+            finally:
+                os.close(file)
+        except OSError:
+            return False
+        return True
+
+    def release_reserve(self) -> bool:
+        """Give the reserved space back to the file system; whether there was any."""
+        try:
+            os.unlink(os.path.join(self.path, RESERVE_NAME))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Release the lock; a directory that stands for `:memory:` goes with it."""
+        if self._lock is None:
+            return
+        if self._temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+        self._lock = None
+
+
+def _allocate(file: int, size: int) -> None:
+    """Really take `size` bytes of the disk. Written where the platform cannot allocate."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        block = b"\1" * 65536
+        for at in range(0, size, len(block)):
+            os.pwrite(file, block, at)
+        os.fsync(file)
+
+
+def sync_directory(path: str) -> None:
+    """Make the entries of the directory `path` durable."""
+    directory = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,303 @@
+"""Group commit: one commit is under way at a time, the next batch gathers meanwhile, and replies leave when theirs is on disk.
+
+The rule it keeps: nothing that waits here is told of success before the store's `commit` has returned. There is no timer: a
+batch is cut as soon as the writer is free. It owns the gathering batch and the writer's thread; it knows no SQL, and nothing
+of what the Changes in a batch mean.
+"""
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from broker.clock import Clock
+from broker.errors import ServiceUnavailable
+from broker.store.base import CommitFailed, CommitUncertain, Store
+from broker.store.changes import Batch
+
+T = TypeVar("T")
+Parked = Callable[[BaseException | None], None]
+_Done = Callable[[Any, BaseException | None], None]
+
+# How many commits go by before an idle moment is used to look for unused pages.
+_COMMITS_PER_VACUUM: Final = 4096
+
+
+class WriterThread:
+    """The one thread that makes the store's blocking calls, in order. `then` is called on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], _Done] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="pombo-writer", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Any], then: _Done) -> None:
+        self._calls.put((function, then))
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            function, then = call
+            result: Any = None
+            failure: BaseException | None = None
+            try:
+                result = function()
+            except BaseException as error:  # noqa: BLE001 - handed to the event loop, which decides
+                failure = error
+            self._loop.call_soon_threadsafe(then, result, failure)
+            del call, function, then, result, failure
+
+    def stop(self) -> None:
+        """End the thread after the calls that it has. Blocking."""
+        self._calls.put(None)
+        self._thread.join()
+
+
+class GroupCommit:
+    """Made on the event loop that it serves; every method is called there.
+
+    `on_failure` gets the error of a failed commit, after which nothing can be parked until `resume`. `seal` completes a batch
+    at the moment in which it is cut.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        batch_number: int,
+        on_failure: Callable[[BaseException], None],
+        seal: Callable[[Batch], None] = lambda _batch: None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_failure = on_failure
+        self._seal = seal
+        self._loop = asyncio.get_running_loop()
+        self._writer = WriterThread(self._loop)
+        self.committed = batch_number
+        self._gathering = Batch(batch_number + 1)
+        self._parked: list[Parked] = []  # on the gathering batch
+        self._under_way: Batch | None = None
+        self._under_way_parked: list[Parked] = []
+        self._jobs: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._busy = False  # the writer has a call
+        self._scheduled = False  # _next will run in this turn of the loop
+        self._failed = False
+        self._closed: asyncio.Future[None] | None = None
+        self._clear_next = True  # what an earlier process left
+        self._clear_now = False  # a batch has passed: it is the slice's turn
+        self._vacuum_next = False
+        self._commits_since_vacuum = 0
+
+    @property
+    def batch(self) -> Batch:
+        """The gathering batch, for Changes to be appended to. A new one after every turn of the event loop, perhaps."""
+        return self._gathering
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest batch that holds a Change."""
+        return self._gathering.number if self._gathering else self._gathering.number - 1
+
+    def kick(self) -> None:
+        """Changes were appended: have them committed as soon as the writer is free, but not before this turn is over."""
+        if not self._scheduled and not self._busy:
+            self._scheduled = True
+            self._loop.call_soon(self._next)
+
+    def touch(self) -> None:
+        """Have message time itself committed: it was moved."""
+        self._gathering.message_time_ms = self._clock.now_ms()
+        self.kick()
+
+    def park(self, callback: Parked) -> bool:
+        """Call `callback` when every Change so far is on disk, with an error if it cannot be. False if nothing is pending."""
+        if self._failed:
+            self._loop.call_soon(callback, _unavailable())
+            return True
+        if self._gathering:
+            self._parked.append(callback)
+            self.kick()
+            return True
+        if self._under_way is not None:
+            self._under_way_parked.append(callback)
+            return True
+        return False
+
+    def durable(self) -> asyncio.Future[None] | None:
+        """A future that is done when every Change so far is on disk; None if nothing is pending.
+
+        Each caller gets its own, so that one who cancels it hurts nobody. Fails with ServiceUnavailable.
+        """
+        if not self._gathering and self._under_way is None and not self._failed:
+            return None
+        future: asyncio.Future[None] = self._loop.create_future()
+        self.park(partial(_settle, future))
+        return future
+
+    async def until(self, number: int) -> None:
+        """Return when batch `number` is committed. Raises ServiceUnavailable if it cannot be."""
+        if number <= self.committed:
+            return
+        if self._failed:
+            raise _unavailable()
+        future: asyncio.Future[None] = self._loop.create_future()
+        if number == self._gathering.number:
+            self._parked.append(partial(_settle, future))
+            self.kick()
+        else:
+            assert self._under_way is not None and number == self._under_way.number, "no such batch yet"
+            self._under_way_parked.append(partial(_settle, future))
+        await future
+
+    async def on_writer(self, fn: Callable[[], T]) -> T:
+        """Make a blocking call of the store on its thread, between two batches."""
+        assert self._closed is None, "group commit is closed"
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.append((fn, future))
+        self.kick()
+        return await future
+
+    def resume(self, batch_number: int) -> None:
+        """Go on after a failed commit: memory was rebuilt from the store, whose last batch is `batch_number`."""
+        assert self._failed and self._under_way is None
+        self._failed = False
+        self.committed = batch_number
+        self._gathering = Batch(batch_number + 1)
+        self._clear_next = True
+        self.kick()
+
+    async def close(self) -> None:
+        """Commit what has been gathered, and end the writer's thread. The store is the caller's to close."""
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+            self.kick()
+        await asyncio.shield(self._closed)
+
+    # What the writer does next, whenever it is free: what somebody waits for first, then what has no hurry.
+
+    def _next(self) -> None:
+        self._scheduled = False
+        if self._busy:
+            return
+        if self._jobs:
+            function, future = self._jobs.popleft()
+            self._start(function, partial(self._finish_job, future))
+        elif self._failed:
+            self._stop_if_closing()
+        elif self._clear_now and self._clear_next and self._closed is None:
+            self._clear_now = False
+            self._start(self._store.clear_dropped, self._finish_clearing)
+        elif self._gathering:
+            self._cut()
+        elif self._closed is not None:
+            self._stop_if_closing()
+        elif self._clear_next:
+            self._start(self._store.clear_dropped, self._finish_clearing)
+        elif self._vacuum_next:
+            self._start(self._store.vacuum, self._finish_vacuum)
+
+    def _start(self, function: Callable[[], Any], then: _Done) -> None:
+        self._busy = True
+        self._writer.call(function, then)
+
+    def _cut(self) -> None:
+        """Close the gathering batch and have it committed; the next one gathers from here on."""
+        batch = self._gathering
+        self._seal(batch)
+        batch.message_time_ms = self._clock.now_ms()
+        self._under_way, self._under_way_parked = batch, self._parked
+        self._gathering, self._parked = Batch(batch.number + 1), []
+        self._start(partial(self._store.commit, batch), self._finish_commit)
+
+    def _finish_commit(self, _: None, failure: BaseException | None) -> None:
+        self._busy = False
+        batch, parked = self._under_way, self._under_way_parked
+        assert batch is not None
+        self._under_way, self._under_way_parked = None, []
+        if failure is not None:
+            self._fail(batch, parked, failure)
+            return
+        self.committed = batch.number
+        if batch.dropped or batch.forgotten_buckets:
+            self._clear_next = True
+        self._clear_now = True
+        self._commits_since_vacuum += 1
+        if self._commits_since_vacuum >= _COMMITS_PER_VACUUM:
+            self._vacuum_next = True
+        # The writer gets its next work first; the replies then leave while it is at it.
+        self._next()
+        for callback in parked:
+            self._loop.call_soon(callback, None)
+
+    def _fail(self, batch: Batch, parked: list[Parked], failure: BaseException) -> None:
+        """Nothing of this batch, nor of the one that gathered on top of it, has happened."""
+        self._failed = True
+        parked += self._parked
+        self._parked = []
+        self._gathering = Batch(batch.number)
+        for callback in parked:
+            self._loop.call_soon(callback, _unavailable())
+        self._on_failure(failure)
+        self.kick()
+
+    def _finish_job(self, future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+        self._busy = False
+        if not future.done():
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
+        if isinstance(failure, CommitUncertain):
+            self._fail_idle(failure)
+            return
+        self._next()
+
+    def _finish_clearing(self, more: bool | None, failure: BaseException | None) -> None:
+        self._busy = False
+        if failure is None:
+            self._clear_next = bool(more)
+            self._vacuum_next = self._vacuum_next or not more
+        elif isinstance(failure, CommitFailed):
+            self._clear_next = False  # the next batch that drops something, or the next start, takes it up again
+        else:
+            self._fail_idle(failure)
+            return
+        self._next()
+
+    def _finish_vacuum(self, more: bool | None, failure: BaseException | None) -> None:
+        self._busy = False
+        if failure is not None and not isinstance(failure, CommitFailed):
+            self._fail_idle(failure)
+            return
+        self._vacuum_next = bool(more)
+        self._commits_since_vacuum = 0
+        self._next()
+
+    def _fail_idle(self, failure: BaseException) -> None:
+        """The store has failed outside of a batch: what gathers has no ground to stand on either."""
+        self._fail(self._gathering, [], failure)
+
+    def _stop_if_closing(self) -> None:
+        if self._closed is not None and not self._closed.done():
+            self._failed = True  # whatever comes after this is told so
+            self._writer.stop()
+            self._closed.set_result(None)
+
+
+def _unavailable() -> ServiceUnavailable:
+    return ServiceUnavailable("The service is temporarily unavailable: the request could not be made durable.")
+
+
+def _settle(future: asyncio.Future[None], failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
+        future.exception()  # a caller that has gone away is no reason for a warning

@@ -1,0 +1,87 @@
+-- The schema, as numbered steps. A step that has been released is never edited: a change is a new step at the end.
+-- Each step runs once, in a transaction of its own that also sets PRAGMA user_version to its number (see schema.py).
+
+-- step 1: messages, leases, deduplication, counters, resources
+
+-- One row. `granted` is the highest sequence number ever given out.
+CREATE TABLE meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    batch_number INTEGER NOT NULL,
+    message_time_ms INTEGER NOT NULL,
+    granted INTEGER NOT NULL,
+    secret BLOB NOT NULL
+);
+
+-- Small rows, appended in the order of their ids; only a move ever changes one. `content` is last, so that reading what
+-- stands before it never touches overflow pages.
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    ord INTEGER NOT NULL,
+    grp TEXT,
+    enqueued_at_ms INTEGER NOT NULL,
+    content BLOB NOT NULL
+);
+
+-- `grp` is in it so that a scan passes over the messages of skipped groups without leaving the index.
+CREATE INDEX message_place ON message (queue, lane, ord, grp);
+CREATE INDEX message_group ON message (queue, grp, ord) WHERE grp IS NOT NULL AND lane = 0;
+-- The few messages that a FIFO queue got by a move: for all others, order of arrival is order in the queue.
+CREATE INDEX message_renumbered ON message (queue, id) WHERE ord <> id;
+
+-- Apart from the message, so that neither a move nor a scan touches it.
+CREATE TABLE body (
+    id INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+);
+
+-- Timed state. A message that was sent without delay and never received has no row here.
+CREATE TABLE lease (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    visible_at_ms INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    first_received_at_ms INTEGER NOT NULL,
+    source TEXT
+);
+
+CREATE INDEX lease_due ON lease (queue, visible_at_ms, id, receive_count);
+
+CREATE TABLE deduplication (
+    queue INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    sent_at_ms INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    ord INTEGER NOT NULL,
+    PRIMARY KEY (queue, bucket, digest)
+) WITHOUT ROWID;
+
+CREATE TABLE counters (
+    queue INTEGER PRIMARY KEY,
+    messages INTEGER NOT NULL,
+    in_flight INTEGER NOT NULL,
+    delayed INTEGER NOT NULL,
+    settled_at_ms INTEGER NOT NULL,
+    scan_from INTEGER NOT NULL,
+    oldest_ms INTEGER NOT NULL,
+    grouped INTEGER NOT NULL
+);
+
+CREATE TABLE resource (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+
+-- What is dead and still to be cleared away in slices: whole generations, and deduplication buckets below a number.
+CREATE TABLE dropped (
+    queue INTEGER PRIMARY KEY
+);
+
+CREATE TABLE forgotten (
+    queue INTEGER PRIMARY KEY,
+    below_bucket INTEGER NOT NULL
+);

@@ -1,0 +1,203 @@
+"""Applying a batch as one transaction, and clearing away what is dead in short ones.
+
+Everything here runs on the one writer thread, a batch in one call: the rows are laid out flat for statements of fixed sizes, so
+that the thread asks for the GIL a few times a batch and not once a row. This module decides what an error of SQLite means for
+a transaction; it knows nothing of files, threads or waiting replies.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, Final
+
+from broker.clock import process_time_s
+from broker.store import statements as sql
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
+from broker.store.changes import Batch, CounterRow
+
+_SLICE_S: Final = 0.003
+_SLICE_ROWS: Final = 128
+_VACUUM_PAGES: Final = 64
+# Free pages that are kept: traffic fills them again sooner than the file would grow back.
+_FREE_PAGES_KEPT: Final = 4096
+_PRIMARY_CODE: Final = 0xFF
+_ROWS_MAX: Final = sql.ROWS_PER_STATEMENT[-1]
+
+# What happens to the data is out of our hands after these, whenever they come.
+_UNCERTAIN: Final = frozenset(
+    {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+
+
+class Writer:
+    """The one connection that writes. `synchronous` is FULL, NORMAL or OFF."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+        self.connection = connection
+        self._path = path
+        self._synchronous = synchronous
+
+    def recover(self) -> Recovered:
+        """What is committed, but for messages and deduplication entries."""
+        self._roll_back()
+        execute = self.connection.execute
+        batch_number, message_time_ms, secret = execute(sql.READ_META).fetchone()
+        recovered = Recovered(batch_number=batch_number, message_time_ms=message_time_ms, secret=secret)
+        for kind, key, record in execute(sql.READ_RESOURCES):
+            recovered.resources[kind, key] = record
+        for row in execute(sql.READ_COUNTERS):
+            counters = CounterRow._make(row)
+            recovered.counters[counters.queue] = counters._replace(grouped=bool(counters.grouped))
+        return recovered
+
+    def grant(self, count: int) -> range:
+        """The next `count` sequence numbers, durably taken."""
+        self._begin()
+        try:
+            # Also with synchronous = NORMAL: a number that was granted twice would overwrite a message.
+            ((newest,),) = self.connection.execute(sql.GRANT, (count,)).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        self._commit()
+        return range(newest - count + 1, newest + 1)
+
+    def apply(self, batch: Batch) -> None:
+        """Commit a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
+        self._begin()
+        try:
+            self._write(batch)
+        except sqlite3.OperationalError as error:
+            raise self._failure(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self._commit()
+
+    def _write(self, batch: Batch) -> None:
+        if batch.messages:
+            arrived = batch.messages.values()
+            self._put(sql.PUT_MESSAGE, [row[:7] for row in arrived])
+            self._put(sql.PUT_BODY, [(row[0], row[7]) for row in arrived])
+        if batch.moves:
+            moved = batch.moves.values()
+            self._put(sql.MOVE_MESSAGE, list(moved))
+            self._put(sql.MOVE_LEASE, [row[:2] for row in moved])
+        if batch.leases:
+            self._put(sql.PUT_LEASE, list(batch.leases.values()))
+        if batch.deleted:
+            self._delete_messages(sorted(batch.deleted))
+        if batch.counters:
+            self._put(sql.PUT_COUNTERS, list(batch.counters.values()))
+        if batch.dropped:
+            generations = [(queue,) for queue in batch.dropped]
+            self._put(sql.DELETE_COUNTERS, generations)
+            self._put(sql.DROP_GENERATION, generations)
+        if batch.deduplication:
+            self._put(sql.PUT_DEDUPLICATION, batch.deduplication)
+        if batch.forgotten_buckets:
+            self._put(sql.FORGET_BUCKETS, list(batch.forgotten_buckets.items()))
+        if batch.resources:
+            kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
+            self._put(sql.PUT_RESOURCE, kept)
+            self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
+        self.connection.execute(sql.MARK_BATCH, (batch.number, batch.message_time_ms))
+
+    def _delete_messages(self, ids: Iterable[int]) -> None:
+        rows = [(message_id,) for message_id in ids]
+        self._put(sql.DELETE_MESSAGE, rows)
+        self._put(sql.DELETE_BODY, rows)
+        self._put(sql.DELETE_LEASE, rows)
+
+    def _put(self, statement: sql.Rows, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement for all rows, in as few steps as its sizes allow."""
+        for at in range(0, len(rows), _ROWS_MAX):
+            some = rows[at : at + _ROWS_MAX]
+            size, text = next(sized for sized in statement.by_size if sized[0] >= len(some))
+            values = list(chain.from_iterable(some))
+            values += statement.nothing * (size - len(some))
+            self.connection.execute(text, values)
+
+    def clear_slice(self) -> bool:
+        """Delete for a few milliseconds from what is dead; whether anything is left.
+
+        The slice needs no fsync: should it be lost, it is cleared again, and the next batch's fsync covers it.
+        """
+        until_s = process_time_s() + _SLICE_S
+        self._relax(True)
+        try:
+            self._begin()
+            try:
+                more = self._clear_some()
+                while more and process_time_s() < until_s:
+                    more = self._clear_some()
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+            self._commit()
+        finally:
+            self._relax(False)
+        return more
+
+    def _clear_some(self) -> bool:
+        """Clear a few hundred rows; whether there was anything to clear."""
+        execute = self.connection.execute
+        dropped = execute(sql.NEXT_DROPPED).fetchone()
+        if dropped is not None:
+            rows = execute(sql.DROPPED_IDS, (dropped[0], _SLICE_ROWS)).fetchall()
+            self._delete_messages(message_id for (message_id,) in rows)
+            if len(rows) < _SLICE_ROWS:
+                execute(sql.CLEARED_GENERATION, dropped)
+            return True
+        forgotten = execute(sql.NEXT_FORGOTTEN).fetchone()
+        if forgotten is not None:
+            last = execute(sql.FORGOTTEN_UP_TO, (*forgotten, _SLICE_ROWS - 1)).fetchone()
+            if last is not None:
+                execute(sql.DELETE_FORGOTTEN_UP_TO, (forgotten[0], *last))
+            else:
+                execute(sql.DELETE_FORGOTTEN, forgotten)
+                execute(sql.CLEARED_BUCKETS, forgotten[:1])
+            return True
+        return False
+
+    def vacuum_slice(self) -> bool:
+        """Give some unused pages back to the file system when much of the file is unused; whether to go on."""
+        free, total = self.connection.execute(sql.FREE_PAGES).fetchone()
+        if free < _FREE_PAGES_KEPT or free * 4 < total:
+            return False
+        self._relax(True)
+        try:
+            # The pragma yields a row without columns for each page, which `execute` takes for the end.
+            self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+        except sqlite3.OperationalError as error:
+            raise self._failure(error) from error
+        finally:
+            self._relax(False)
+        return True
+
+    def _relax(self, relaxed: bool) -> None:
+        if self._synchronous == "FULL":
+            self.connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+
+    def _begin(self) -> None:
+        try:
+            self.connection.execute(sql.BEGIN)
+        except sqlite3.OperationalError as error:
+            raise self._failure(error) from error
+
+    def _commit(self) -> None:
+        try:
+            self.connection.execute(sql.COMMIT)
+        except sqlite3.OperationalError as error:
+            raise self._failure(error, committing=True) from error
+
+    def _failure(self, error: sqlite3.Error, *, committing: bool = False) -> StoreError:
+        """Roll back, and say what the error means. Anything but a full disk at the commit point leaves the commit in doubt."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        primary = code & _PRIMARY_CODE
+        if code in _UNCERTAIN or primary in _UNCERTAIN or (committing and primary == sqlite3.SQLITE_IOERR):
+            return CommitUncertain(f"{self._path}: {error}; it is unknown whether the last transaction is on disk")
+        self._roll_back()
+        return CommitFailed(f"{self._path}: {error}", disk_full=primary == sqlite3.SQLITE_FULL)
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute(sql.ROLLBACK)

@@ -1,0 +1,256 @@
+"""Every SQL statement that runs while the broker serves, by name, with a line on what it is for.
+
+The plans matter as much as the results: `tests/store/test_plans.py` checks that no read sorts or scans what it need not. This
+module knows the schema and nothing of connections or threads.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+# ---- Writing. One step of a statement takes the GIL back a few times, however many rows it writes: so a batch's rows for a
+# table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with NULLs that select
+# nothing.
+
+ROWS_PER_STATEMENT: Final = (1, 4, 16, 64, 128, 256)
+
+
+class Rows:
+    """One statement in each of the fixed sizes, the smallest first, and the values that a row of it takes."""
+
+    __slots__ = ("by_size", "nothing")
+
+    def __init__(self, width: int, text: Callable[[int], str]) -> None:
+        self.nothing = (None,) * width
+        self.by_size = tuple((size, text(size)) for size in ROWS_PER_STATEMENT)
+
+
+def _values(width: int, size: int) -> str:
+    row = "(" + ", ".join("?" * width) + ")"
+    return "VALUES " + ", ".join([row] * size)
+
+
+def _put(table: str, columns: str, *, verb: str = "INSERT OR REPLACE", conflict: str = "") -> Rows:
+    width = columns.count(",") + 1
+
+    def text(size: int) -> str:
+        values = _values(width, size)
+        if size > 1:
+            values = f"SELECT * FROM ({values}) WHERE column1 IS NOT NULL"
+        return f"{verb} INTO {table} ({columns}) {values}{conflict}"
+
+    return Rows(width, text)
+
+
+def _move(table: str, columns: tuple[str, ...]) -> Rows:
+    names = ", ".join(("id", *columns))
+    changes = ", ".join(f"{column} = place.{column}" for column in columns)
+    return Rows(
+        len(columns) + 1,
+        lambda size: (
+            f"WITH place ({names}) AS ({_values(len(columns) + 1, size)})"
+            f" UPDATE {table} SET {changes} FROM place WHERE {table}.id = place.id"
+        ),
+    )
+
+
+def _delete(table: str, key: str) -> Rows:
+    return Rows(1, lambda size: f"DELETE FROM {table} WHERE {key} IN ({', '.join('?' * size)})")
+
+
+PUT_MESSAGE: Final = _put("message", "id, queue, lane, ord, grp, enqueued_at_ms, content")
+PUT_BODY: Final = _put("body", "id, body")
+PUT_LEASE: Final = _put("lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source")
+MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms"))
+# A lease follows its message; where the batch holds a new one, that replaces this row right after.
+MOVE_LEASE: Final = _move("lease", ("queue",))
+DELETE_MESSAGE: Final = _delete("message", "id")
+DELETE_BODY: Final = _delete("body", "id")
+DELETE_LEASE: Final = _delete("lease", "id")
+PUT_COUNTERS: Final = _put(
+    "counters", "queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped"
+)
+DELETE_COUNTERS: Final = _delete("counters", "queue")
+PUT_DEDUPLICATION: Final = _put("deduplication", "queue, bucket, digest, sent_at_ms, message_id, ord")
+PUT_RESOURCE: Final = _put("resource", "kind, key, record")
+DELETE_RESOURCE: Final = Rows(2, lambda size: f"DELETE FROM resource WHERE (kind, key) IN ({_values(2, size)})")
+DROP_GENERATION: Final = _put("dropped", "queue", verb="INSERT OR IGNORE")
+FORGET_BUCKETS: Final = _put(
+    "forgotten",
+    "queue, below_bucket",
+    verb="INSERT",
+    conflict=" ON CONFLICT (queue) DO UPDATE SET below_bucket = max(below_bucket, excluded.below_bucket)",
+)
+
+BEGIN: Final = "BEGIN IMMEDIATE"
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"
+# A batch never takes message time back.
+MARK_BATCH: Final = "UPDATE meta SET batch_number = ?, message_time_ms = max(message_time_ms, ?)"
+GRANT: Final = "UPDATE meta SET granted = granted + ? RETURNING granted"
+
+# ---- Recovery: everything but messages and deduplication entries.
+
+READ_META: Final = "SELECT batch_number, message_time_ms, secret FROM meta"
+READ_RESOURCES: Final = "SELECT kind, key, record FROM resource"
+READ_COUNTERS: Final = (
+    "SELECT queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped FROM counters"
+)
+
+# ---- Clearing away what is dead, slice by slice.
+
+NEXT_DROPPED: Final = "SELECT queue FROM dropped LIMIT 1"
+DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queue = ? LIMIT ?"
+CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
+NEXT_FORGOTTEN: Final = "SELECT queue, below_bucket FROM forgotten LIMIT 1"
+# The last entry of a slice, where there are that many; then all up to it, or all that are left.
+FORGOTTEN_UP_TO: Final = (
+    "SELECT bucket, digest FROM deduplication WHERE queue = ? AND bucket < ? ORDER BY bucket, digest LIMIT 1 OFFSET ?"
+)
+DELETE_FORGOTTEN_UP_TO: Final = "DELETE FROM deduplication WHERE queue = ? AND (bucket, digest) <= (?, ?)"
+DELETE_FORGOTTEN: Final = "DELETE FROM deduplication WHERE queue = ? AND bucket < ?"
+CLEARED_BUCKETS: Final = "DELETE FROM forgotten WHERE queue = ?"
+FREE_PAGES: Final = "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
+
+# ---- Pages. Each is one statement, so one read transaction: it picks ids (column `a` is what the page is ordered by), sums
+# up the sizes of the bodies, and fetches contents only of the rows that fit. `length` of a blob reads its header alone.
+
+_SIZE = "(SELECT length(body.body) FROM body WHERE body.id = m.id) AS size"
+
+_PAGE = """
+WITH picked AS ({picked}),
+sized AS (
+    SELECT id, row_number() OVER place AS n, count(*) OVER () AS found,
+           sum(size) OVER (place ROWS UNBOUNDED PRECEDING) - size AS before
+    FROM picked WINDOW place AS (ORDER BY a, id)
+)
+SELECT meta.batch_number, s.n, s.found, m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
+       coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0), coalesce(l.first_received_at_ms, 0), l.source,
+       {content}, {body}
+FROM meta
+LEFT JOIN sized AS s ON s.n = 1 OR (s.n <= :limit AND s.before < :bytes_max)
+LEFT JOIN message AS m ON m.id = s.id
+LEFT JOIN lease AS l ON l.id = s.id
+"""
+
+
+def _with_content(picked: str) -> str:
+    return _PAGE.format(picked=picked, content="m.content", body="b.body") + "LEFT JOIN body AS b ON b.id = s.id"
+
+
+def _without_content(picked: str) -> str:
+    return _PAGE.format(picked=picked, content="NULL", body="NULL")
+
+
+_UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
+# SQLite builds the list once and looks each row's group up in it; both conditions are read off the index.
+_NOT_SKIPPED = " AND (m.grp IS NULL OR m.grp NOT IN (SELECT value FROM json_each(:skip_groups)))"
+_ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
+
+
+def _scan(conditions: str) -> str:
+    return _with_content(
+        f"SELECT m.id, m.ord AS a, {_SIZE} FROM message AS m INDEXED BY message_place"
+        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after_order{conditions} ORDER BY m.ord LIMIT :limit + 1"
+    )
+
+
+# By (number of groups skipped: 0, 1 or 2 for more; unleased): in the order of the queue.
+SCAN: Final = {
+    (skipped, unleased): _scan(skip + (_UNLEASED if unleased else ""))
+    for skipped, skip in enumerate(("", _ONE_NOT_SKIPPED, _NOT_SKIPPED))
+    for unleased in (False, True)
+}
+
+
+def _group(conditions: str) -> str:
+    return _with_content(
+        f"SELECT m.id, m.ord AS a, {_SIZE} FROM message AS m INDEXED BY message_group"
+        f" WHERE m.queue = :queue AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order{conditions}"
+        " ORDER BY m.ord LIMIT :limit + 1"
+    )
+
+
+# By unleased: one message group in the order of the queue.
+GROUP: Final = {False: _group(""), True: _group(_UNLEASED)}
+
+# Leases in the order in which they end; contents of those that end in time.
+TIMED: Final = (
+    _PAGE.format(
+        picked=(
+            "SELECT m.id, m.visible_at_ms AS a,"
+            " CASE WHEN m.visible_at_ms <= :content_until_ms"
+            " THEN (SELECT length(body.body) FROM body WHERE body.id = m.id) ELSE 0 END AS size"
+            " FROM lease AS m INDEXED BY lease_due"
+            " WHERE m.queue = :queue AND (m.visible_at_ms, m.id) > (:after_ms, :after_id)"
+            " ORDER BY m.visible_at_ms, m.id LIMIT :limit + 1"
+        ),
+        content="CASE WHEN l.visible_at_ms <= :content_until_ms THEN m.content END",
+        body="b.body",
+    )
+    + "LEFT JOIN body AS b ON b.id = s.id AND l.visible_at_ms <= :content_until_ms"
+)
+
+# Received and not yet visible again, by id. Sorts, but keeps no more than the page while it does.
+IN_FLIGHT: Final = _without_content(
+    "SELECT m.id, m.id AS a, 0 AS size FROM lease AS m INDEXED BY lease_due"
+    " WHERE m.queue = :queue AND m.visible_at_ms > :now_ms AND m.id > :after_id AND m.receive_count > 0"
+    " ORDER BY m.id LIMIT :limit + 1"
+)
+
+_IDS = "SELECT m.id, m.id AS a, 0 AS size FROM message AS m WHERE m.id IN (SELECT value FROM json_each(:ids))"
+
+# By content: these messages, wherever they are.
+MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
+
+# The front of a lane.
+OLDEST: Final = _without_content(
+    "SELECT m.id, m.ord AS a, 0 AS size FROM message AS m INDEXED BY message_place"
+    " WHERE m.queue = :queue AND m.lane = :lane ORDER BY m.ord LIMIT :limit + 1"
+)
+
+# A queue by id: in each lane order is id, but for the few messages that message_renumbered lists.
+LOOK: Final = _with_content(
+    f"SELECT m.id, m.id AS a, {_SIZE} FROM ("
+    + " UNION ALL ".join(
+        f"SELECT * FROM (SELECT id FROM message INDEXED BY {index} WHERE {condition} ORDER BY {key} LIMIT :limit + 1)"
+        for index, condition, key in (
+            ("message_place", "queue = :queue AND lane = 0 AND ord > :after_id AND ord = id", "ord"),
+            ("message_place", "queue = :queue AND lane = 1 AND ord > :after_id AND ord = id", "ord"),
+            ("message_renumbered", "queue = :queue AND ord <> id AND id > :after_id", "id"),
+        )
+    )
+    + ") AS m ORDER BY m.id LIMIT :limit + 1"
+)
+
+# In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.
+NEWEST_ARRIVALS: Final = (
+    """
+SELECT meta.batch_number, arrived.enqueued_at_ms, arrived.how_many FROM meta LEFT JOIN (
+    SELECT m.enqueued_at_ms, count(*) AS how_many FROM message AS m INDEXED BY message_place
+    WHERE m.queue = :queue AND m.lane = 0 AND m.ord > coalesce((
+        SELECT old.ord FROM message AS old INDEXED BY message_place
+        WHERE old.queue = :queue AND old.lane = 0 AND old.enqueued_at_ms <= :since_ms ORDER BY old.ord DESC LIMIT 1
+    ), 0)"""
+    + _UNLEASED
+    + " GROUP BY m.enqueued_at_ms) AS arrived ORDER BY arrived.enqueued_at_ms"
+)
+
+# Steps from bucket to bucket (there are few), and looks each digest up in each. The digests come as one blob, 16 bytes each.
+DEDUPLICATION: Final = """
+WITH RECURSIVE bucket (n) AS (
+    SELECT min(bucket) FROM deduplication WHERE queue = :queue
+        AND bucket >= coalesce((SELECT below_bucket FROM forgotten WHERE queue = :queue), -9223372036854775808)
+    UNION ALL
+    SELECT (SELECT min(d.bucket) FROM deduplication AS d WHERE d.queue = :queue AND d.bucket > bucket.n) FROM bucket
+    WHERE bucket.n IS NOT NULL
+),
+wanted (at, digest) AS (
+    SELECT 0, substr(:digests, 1, 16)
+    UNION ALL
+    SELECT at + 1, substr(:digests, 16 * at + 17, 16) FROM wanted WHERE at + 1 < :count
+)
+SELECT d.queue, d.bucket, d.digest, d.sent_at_ms, d.message_id, d.ord
+FROM bucket CROSS JOIN wanted CROSS JOIN deduplication AS d
+ON d.queue = :queue AND d.bucket = bucket.n AND d.digest = wanted.digest
+WHERE d.sent_at_ms > :since_ms
+"""

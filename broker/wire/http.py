@@ -1,0 +1,26 @@
+"""A complete HTTP request and its reply, free of any HTTP library's types: all that the protocols need to see."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """A request whose body has been read and whose content encoding has been undone."""
+
+    method: str
+    path: str  # percent-decoded, without the query string
+    query_string: str  # raw, without '?'
+    headers: Mapping[str, str]  # looked up case-insensitively, or by lower-case name
+    body: bytes
+    base_url: str  # scheme://host[:port] as the caller wrote it
+    connected: Callable[[], bool] = lambda: True
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """A reply. Content-Length, Date and connection headers are the transport's."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)

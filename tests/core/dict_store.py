@@ -1,0 +1,201 @@
+"""A store in plain dictionaries: slow, obvious, and the reference that the engine's tests run on without an event loop."""
+
+from typing import Any
+
+from broker.store.base import Page, Recovered, StoredMessage
+from broker.store.changes import LANE_READY, Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow
+
+
+class DictStore:
+    """What is committed lives here; a restart is a new engine on the same DictStore."""
+
+    def __init__(self) -> None:
+        self.batch_number = 0
+        self.message_time_ms = 0
+        self.granted = 0
+        self.rows: dict[int, MessageRow] = {}
+        self.leases: dict[int, LeaseRow] = {}
+        self.counters: dict[int, CounterRow] = {}
+        self.entries: list[DeduplicationRow] = []
+        self.resources: dict[tuple[str, str], bytes] = {}
+        self.dropped: set[int] = set()
+
+    def open(self) -> Recovered:
+        return self.recover()
+
+    def recover(self) -> Recovered:
+        return Recovered(self.batch_number, self.message_time_ms, b"s" * 32, dict(self.resources), dict(self.counters))
+
+    def grant_sequences(self, count: int) -> range:
+        start = self.granted + 1
+        self.granted += count
+        return range(start, start + count)
+
+    def commit(self, batch: Batch) -> None:
+        self.batch_number = batch.number
+        self.message_time_ms = max(self.message_time_ms, batch.message_time_ms)
+        self.rows.update(batch.messages)
+        for move in batch.moves.values():
+            self.rows[move.id] = self.rows[move.id]._replace(
+                queue=move.queue, lane=move.lane, order=move.order, enqueued_at_ms=move.enqueued_at_ms
+            )
+        self.leases.update(batch.leases)
+        for message_id in batch.deleted:
+            self.rows.pop(message_id, None)
+            self.leases.pop(message_id, None)
+        self.counters.update(batch.counters)
+        self.entries += batch.deduplication
+        for queue, below in batch.forgotten_buckets.items():
+            self.entries = [e for e in self.entries if e.queue != queue or e.bucket >= below]
+        for key, record in batch.resources.items():
+            if record is None:
+                self.resources.pop(key, None)
+            else:
+                self.resources[key] = record
+        for queue in batch.dropped:
+            self.dropped.add(queue)
+            self.counters.pop(queue, None)
+
+    def clear_dropped(self) -> bool:
+        for message_id in [r.id for r in self.rows.values() if r.queue in self.dropped]:
+            self.rows.pop(message_id)
+            self.leases.pop(message_id, None)
+        self.dropped.clear()
+        return False
+
+    def vacuum(self) -> bool:
+        return False
+
+    def checkpoint(self) -> None:
+        """There is no log."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _stored(self, row: MessageRow, *, content: bool) -> StoredMessage:
+        lease = self.leases.get(row.id)
+        return StoredMessage(
+            row.id,
+            row.queue,
+            row.lane,
+            row.order,
+            row.group,
+            row.enqueued_at_ms,
+            lease is not None,
+            lease.visible_at_ms if lease else 0,
+            lease.receive_count if lease else 0,
+            lease.first_received_at_ms if lease else 0,
+            lease.source if lease else None,
+            row.content if content else None,
+            row.body if content else None,
+        )
+
+    def _page(self, rows: list[StoredMessage], limit: int, bytes_max: int = 1 << 40) -> Page:
+        taken: list[StoredMessage] = []
+        size = 0
+        for row in rows:
+            if len(taken) >= limit or (taken and size >= bytes_max):
+                break
+            taken.append(row)
+            size += len(row.body or b"")
+        return Page(self.batch_number, taken, len(taken) < len(rows))
+
+    async def scan(
+        self, queue: int, after_order: int, *, skip_groups: tuple[str, ...], unleased: bool, limit: int, bytes_max: int
+    ) -> Page:
+        rows = [
+            self._stored(r, content=True)
+            for r in sorted(self.rows.values(), key=lambda r: r.order)
+            if r.queue == queue
+            and r.lane == LANE_READY
+            and r.order > after_order
+            and (r.group is None or r.group not in skip_groups)
+            and not (unleased and r.id in self.leases)
+        ]
+        return self._page(rows, limit, bytes_max)
+
+    async def group(
+        self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
+    ) -> Page:
+        rows = [
+            self._stored(r, content=True)
+            for r in sorted(self.rows.values(), key=lambda r: r.order)
+            if r.queue == queue
+            and r.lane == LANE_READY
+            and r.order > after_order
+            and r.group == group
+            and not (unleased and r.id in self.leases)
+        ]
+        return self._page(rows, limit, bytes_max)
+
+    async def timed(
+        self, queue: int, after: tuple[int, int], *, content_until_ms: int, limit: int, bytes_max: int
+    ) -> Page:
+        leases = sorted((v for v in self.leases.values() if v.queue == queue), key=lambda v: (v.visible_at_ms, v.id))
+        rows = [
+            self._stored(self.rows[v.id], content=v.visible_at_ms <= content_until_ms)
+            for v in leases
+            if (v.visible_at_ms, v.id) > after
+        ]
+        return self._page(rows, limit, bytes_max)
+
+    async def count_timed(
+        self, queue: int, after_ms: int, until_ms: int, *, by_group: bool
+    ) -> tuple[int, list[tuple[str | None, int, int]]]:
+        counts: dict[str | None, list[int]] = {}
+        for lease in self.leases.values():
+            if lease.queue == queue and after_ms < lease.visible_at_ms <= until_ms:
+                group = self.rows[lease.id].group if by_group else None
+                counts.setdefault(group, [0, 0])[0 if lease.receive_count else 1] += 1
+        return self.batch_number, [(g, received, never) for g, (received, never) in counts.items()]
+
+    async def in_flight(self, queue: int, after_id: int, *, now_ms: int, limit: int) -> Page:
+        rows = [
+            self._stored(self.rows[v.id], content=False)
+            for v in sorted(self.leases.values(), key=lambda v: v.id)
+            if v.queue == queue and v.id > after_id and v.visible_at_ms > now_ms and v.receive_count
+        ]
+        return self._page(rows, limit)
+
+    async def messages(self, ids: tuple[int, ...], *, content: bool) -> Page:
+        rows = [self._stored(self.rows[i], content=content) for i in sorted(ids) if i in self.rows]
+        return Page(self.batch_number, rows, False)
+
+    async def oldest(self, queue: int, lane: int, *, limit: int) -> Page:
+        rows = [
+            self._stored(r, content=False)
+            for r in sorted(self.rows.values(), key=lambda r: r.order)
+            if r.queue == queue and r.lane == lane
+        ]
+        return self._page(rows, limit)
+
+    async def look(self, queue: int, after_id: int, *, limit: int, bytes_max: int) -> Page:
+        rows = [
+            self._stored(r, content=True)
+            for r in sorted(self.rows.values(), key=lambda r: r.id)
+            if r.queue == queue and r.id > after_id
+        ]
+        return self._page(rows, limit, bytes_max)
+
+    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
+        times: dict[int, int] = {}
+        for row in self.rows.values():
+            fresh = row.lane == LANE_READY and row.id not in self.leases
+            if row.queue == queue and fresh and row.enqueued_at_ms > since_ms:
+                times[row.enqueued_at_ms] = times.get(row.enqueued_at_ms, 0) + 1
+        return self.batch_number, sorted(times.items())
+
+    async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:
+        return [e for e in self.entries if e.queue == queue and e.digest in digests and e.sent_at_ms > since_ms]
+
+    async def backup(self, path: str) -> None:
+        raise AssertionError(f"nothing to copy to {path}")
+
+
+def run(coroutine: Any) -> Any:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the store waited")
