@@ -19,7 +19,7 @@ from broker.core.message import Delivery
 from broker.core.queue import Queue
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
-from broker.store.base import CommitUncertain, Recovered, Store
+from broker.store.base import CommitUncertain, Recovered, Store, StoreError
 from broker.store.group_commit import GroupCommit
 
 T = TypeVar("T")
@@ -124,9 +124,7 @@ class Runtime:
             deliveries = await self.call(self.engine.receive, queue, count, visibility_ms, attempt_id)
             if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                 return deliveries
-            deliveries = await self._wait(
-                queue, count, visibility_ms, attempt_id, until_ms, until_s, connected
-            )
+            deliveries = await self._wait(queue, count, visibility_ms, attempt_id, until_ms, until_s, connected)
             if deliveries is not None:
                 return deliveries
 
@@ -213,7 +211,11 @@ class Runtime:
     async def _run_fetch(self, read: Read) -> None:
         try:
             await self.commits.until(read.needs_batch)
-            result = await read.fetch(self.store)
+            try:
+                result = await read.fetch(self.store)
+            except StoreError as error:
+                _log.error("a read failed: %s", error)
+                raise ServiceUnavailable("The service is temporarily unavailable: messages could not be read.") from error
             if self._ready.is_set():
                 read.arrive(read, result)
                 self.commits.kick()

@@ -39,6 +39,10 @@ class Timekeeper:
         """Whether the clock is moved by hand."""
         return isinstance(self._clock, ManualClock)
 
+    def now_ms(self) -> int:
+        """Message time."""
+        return self._clock.now_ms()
+
     async def advance(self, by_ms: int) -> int:
         """Move message time on by by_ms, stepping from deadline to deadline; answers the new time when all that was due is done
         and committed. Raises NotManual.

@@ -46,15 +46,17 @@ def examine(path: str, newest_version: int) -> int:
     if _is_cut_short(path, header, size):
         raise StoreUnusable(f"{path} is damaged: it is shorter than it says ({size} bytes); it was left as it is")
     try:
-        application, version = _read_versions(path)
+        tables, application, version = _read_versions(path)
     except sqlite3.Error as error:
         raise StoreUnusable(f"{path} is damaged or unreadable ({error}); it was left as it is") from error
-    if version > newest_version:
+    if (tables, application, version) == (0, 0, 0):
+        return 0  # a crash before the first transaction leaves a header and nothing else
+    if application == APPLICATION_ID and version > newest_version:
         raise StoreUnusable(
             f"{path} was written by a newer version of Pombo (schema {version}, this version knows {newest_version});"
             " it was left as it is"
         )
-    if application != APPLICATION_ID:
+    if application != APPLICATION_ID or version == 0:
         raise StoreUnusable(f"{path} is a database, but not one of Pombo's; it was left as it is")
     return version
 
@@ -70,14 +72,14 @@ def _is_cut_short(path: str, header: bytes, size: int) -> bool:
     return count_is_valid and size < pages * (65536 if page == 1 else page)
 
 
-def _read_versions(path: str) -> tuple[int, int]:
-    """(application id, schema version), through the log. Also reads the schema, which finds the coarsest damage."""
+def _read_versions(path: str) -> tuple[int, int, int]:
+    """(number of tables and indexes, application id, schema version), through the log. Finds the coarsest damage."""
     connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True)
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        return application, version
+        return tables, application, version
     finally:
         connection.close()
 

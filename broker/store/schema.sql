@@ -26,7 +26,7 @@ CREATE TABLE message (
 
 -- `grp` is in it so that a scan passes over the messages of skipped groups without leaving the index.
 CREATE INDEX message_place ON message (queue, lane, ord, grp);
-CREATE INDEX message_group ON message (queue, grp, ord) WHERE grp IS NOT NULL AND lane = 0;
+CREATE INDEX message_group ON message (queue, grp, ord, lane) WHERE grp IS NOT NULL AND lane = 0;
 -- The few messages that a FIFO queue got by a move: for all others, order of arrival is order in the queue.
 CREATE INDEX message_renumbered ON message (queue, id) WHERE ord <> id;
 

@@ -124,7 +124,7 @@ class SqliteStore(SqliteReads):
 
     def checkpoint(self) -> None:
         assert self._log is not None, "the store is not open"
-        self._log.finish(self._open_writer.connection, "TRUNCATE")
+        self._log.finish(self._open_writer.connection, "TRUNCATE", _BUSY_TIMEOUT_MS)
 
     def close(self) -> None:
         if self._writer is None:

@@ -135,6 +135,14 @@ class SqliteReads:
         }
         return await _page(self._pages, sql.TIMED, values)
 
+    async def count_timed(
+        self, queue: int, after_ms: int, until_ms: int, *, by_group: bool
+    ) -> tuple[int, list[tuple[str | None, int, int]]]:
+        assert self._pages is not None, "the store is not open"
+        values = {"queue": queue, "after_ms": after_ms, "until_ms": until_ms}
+        rows = await self._pages.fetch(sql.COUNT_TIMED[by_group], values)
+        return rows[0][0], [(group, received, waiting) for _, exists, group, received, waiting in rows if exists]
+
     async def in_flight(self, queue: int, after_id: int, *, now_ms: int, limit: int) -> Page:
         values = {"queue": queue, "after_id": after_id, "now_ms": now_ms, "limit": limit, "bytes_max": 1}
         return await _page(self._pages, sql.IN_FLIGHT, values)

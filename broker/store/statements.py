@@ -173,22 +173,48 @@ def _group(conditions: str) -> str:
 # By unleased: one message group in the order of the queue.
 GROUP: Final = {False: _group(""), True: _group(_UNLEASED)}
 
-# Leases in the order in which they end; contents of those that end in time.
+# Leases in the order in which they end; contents of those that end in time. In two parts, because SQLite would seek by the
+# time alone, and a million messages may have been delayed to the same millisecond.
 TIMED: Final = (
     _PAGE.format(
         picked=(
             "SELECT m.id, m.visible_at_ms AS a,"
             " CASE WHEN m.visible_at_ms <= :content_until_ms"
             " THEN (SELECT length(body.body) FROM body WHERE body.id = m.id) ELSE 0 END AS size"
-            " FROM lease AS m INDEXED BY lease_due"
-            " WHERE m.queue = :queue AND (m.visible_at_ms, m.id) > (:after_ms, :after_id)"
-            " ORDER BY m.visible_at_ms, m.id LIMIT :limit + 1"
+            " FROM ("
+            + " UNION ALL ".join(
+                "SELECT * FROM (SELECT id, visible_at_ms FROM lease INDEXED BY lease_due"
+                f" WHERE queue = :queue AND {condition} ORDER BY visible_at_ms, id LIMIT :limit + 1)"
+                for condition in ("visible_at_ms = :after_ms AND id > :after_id", "visible_at_ms > :after_ms")
+            )
+            + ") AS m ORDER BY m.visible_at_ms, m.id LIMIT :limit + 1"
         ),
         content="CASE WHEN l.visible_at_ms <= :content_until_ms THEN m.content END",
         body="b.body",
     )
     + "LEFT JOIN body AS b ON b.id = s.id AND l.visible_at_ms <= :content_until_ms"
 )
+
+_ENDING = (
+    "FROM lease AS l INDEXED BY lease_due {join}"
+    " WHERE l.queue = :queue AND l.visible_at_ms > :after_ms AND l.visible_at_ms <= :until_ms"
+)
+
+# By whether to tell the groups apart: leases that end in a span of time, as received and never received. Without groups it
+# stays in the index; with them it looks each message up.
+COUNT_TIMED: Final = {
+    False: (
+        "SELECT meta.batch_number, 1, NULL, c.received, c.waiting FROM meta CROSS JOIN"
+        " (SELECT count(*) FILTER (WHERE l.receive_count > 0) AS received,"
+        f" count(*) FILTER (WHERE l.receive_count = 0) AS waiting {_ENDING.format(join='')}) AS c"
+    ),
+    True: (
+        "SELECT meta.batch_number, c.received IS NOT NULL, c.grp, c.received, c.waiting FROM meta LEFT JOIN"
+        " (SELECT m.grp, count(*) FILTER (WHERE l.receive_count > 0) AS received,"
+        " count(*) FILTER (WHERE l.receive_count = 0) AS waiting"
+        f" {_ENDING.format(join='CROSS JOIN message AS m ON m.id = l.id')} GROUP BY m.grp) AS c"
+    ),
+}
 
 # Received and not yet visible again, by id. Sorts, but keeps no more than the page while it does.
 IN_FLIGHT: Final = _without_content(

@@ -5,6 +5,7 @@ wait; where that cannot keep up, the writer itself finishes one between two batc
 read back, or closed, in well under two seconds. This module knows nothing of what is in the log.
 """
 
+import contextlib
 import os
 import sqlite3
 import struct
@@ -31,6 +32,8 @@ class WriteAheadLog:
         # Closing any descriptor of a file drops the process's POSIX locks on it, SQLite's too: this one closes last of all.
         self._index = os.open(database + "-shm", os.O_RDONLY | os.O_CLOEXEC)
         self._wanted = threading.Event()
+        # SQLite lets one checkpoint run at a time, and has a second one fail rather than wait.
+        self._checkpointing = threading.Lock()
         self._closing = False
         self._finish_above = FINISH_BYTES
         self._thread = threading.Thread(target=self._checkpoint_passively, name="pombo-checkpoint", daemon=True)
@@ -52,20 +55,24 @@ class WriteAheadLog:
             self._finish_above = FINISH_BYTES
         elif size < self._finish_above:
             self._wanted.set()
-        elif not self.finish(writer, "RESTART"):
+        elif not self.finish(writer, "RESTART", _READER_WAIT_MS):
             # A long reader (a backup) holds the log: no use in waiting for it before every batch.
             self._finish_above = size + FINISH_BYTES
 
-    def finish(self, writer: sqlite3.Connection, mode: str) -> bool:
-        """Copy all of the log and start it over; whether that succeeded. A full disk is no error: the log stays."""
-        writer.execute(f"PRAGMA busy_timeout = {_READER_WAIT_MS}")
-        try:
-            busy: int = writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
-        except sqlite3.OperationalError:
-            return False
-        finally:
-            writer.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-        return busy == 0
+    def finish(self, writer: sqlite3.Connection, mode: str, wait_ms: int) -> bool:
+        """Copy all of the log and start it over, waiting `wait_ms` for readers; whether that succeeded.
+
+        A full disk is no error: what is committed stays in the log.
+        """
+        with self._checkpointing:
+            writer.execute(f"PRAGMA busy_timeout = {wait_ms}")
+            try:
+                busy: int = writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+            finally:
+                writer.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+            return busy == 0
 
     def _checkpoint_passively(self) -> None:
         connection = sqlite3.connect(self._database, isolation_level=None)
@@ -77,10 +84,9 @@ class WriteAheadLog:
                 self._wanted.clear()
                 if self._closing:
                     return
-                try:
+                # Disk full or an I/O error: what is committed is in the log and stays there.
+                with self._checkpointing, contextlib.suppress(sqlite3.OperationalError):
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                except sqlite3.OperationalError:
-                    continue  # disk full or an I/O error: what is committed is in the log and stays there
         finally:
             connection.close()
 

@@ -1,0 +1,63 @@
+# A fresh machine needs Python 3.11 or newer, make, and a package index; everything else is installed into .venv.
+
+PORT ?= 4566
+DATA ?= ./pombo-data
+VENV := .venv
+PY := $(VENV)/bin/python
+WORKERS ?= auto
+ROUNDS ?= 100
+MESSAGES ?= 1000000
+
+FIND_PYTHON = for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit 0; fi; done; \
+	echo "Pombo needs Python 3.11 or newer; none was found." >&2; exit 1
+
+.PHONY: serve install dev test lint types check crash backlog backlog-long bench clients clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@python=$$($(FIND_PYTHON)) && { [ -x $(PY) ] || $$python -m venv $(VENV); }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+dev: $(VENV)/.dev
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+serve: install
+	@$(VENV)/bin/pombo serve --port $(PORT) --data $(DATA)
+
+test: dev
+	@$(PY) -m pytest -q -n $(WORKERS)
+
+lint: dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports
+
+types: dev
+	@$(VENV)/bin/mypy
+
+check: lint types test
+
+crash: dev
+	@$(PY) -m tests.crash.run --rounds $(ROUNDS)
+
+backlog: dev
+	@$(PY) -m benchmarks.backlog --messages $(MESSAGES)
+
+backlog-long: dev
+	@$(PY) -m benchmarks.backlog --messages 10000000
+
+bench: dev
+	@$(PY) -m benchmarks.send
+	@$(PY) -m benchmarks.idle
+
+clients: dev
+	@$(PY) tests/clients/run.py
+
+clean:
+	rm -rf $(VENV) .venv-clients build *.egg-info

@@ -1,0 +1,92 @@
+"""The composition root: builds a broker out of its layers, starts it, stops it. It alone knows everything."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+from broker.clock import Chance, Clock, ManualClock, SystemClock, process_time_s
+from broker.config import Config
+from broker.console.routes import Console
+from broker.declarations import declare
+from broker.services import sqs
+from broker.services.runtime import Runtime
+from broker.services.timekeeper import Timekeeper
+from broker.store.sqlite import SqliteStore
+from broker.wire.router import Router
+from broker.wire.server import Server
+
+SERVICES = [sqs.SERVICE]
+
+
+class Broker:
+    """One broker on one data directory. `fatal`: called when the process must end because what is on disk is uncertain."""
+
+    def __init__(self, config: Config, *, fatal: Callable[[BaseException], None] | None = None) -> None:
+        self.config = config
+        self._fatal = fatal or self._stop_serving
+        self._failed: BaseException | None = None
+        self._ended = asyncio.Event()
+        self.started_in_s = 0.0
+
+    async def start(self) -> None:
+        """Recover, declare, listen. Raises StoreUnusable, ConfigError, OSError (the port)."""
+        began_s = process_time_s()
+        clock: Clock = ManualClock() if self.config.clock == "manual" else SystemClock()
+        chance = Chance()
+        self.store = SqliteStore(self.config.data, synchronous=self.config.synchronous)
+        recovered = await asyncio.to_thread(self.store.open)
+        try:
+            clock.resume(recovered.message_time_ms)
+            self.runtime = Runtime(
+                self.store, clock, chance, recovered, cooldowns=self.config.cooldowns, fatal=self._fatal
+            )
+            await self.runtime.start()
+            self.timekeeper = Timekeeper(self.runtime, clock)
+            self.timekeeper.start()
+            router = Router(SERVICES, self.runtime)
+            console = Console(SERVICES, self.runtime, self.timekeeper, self.config)
+            self.server = Server(router, host=self.config.host, port=self.config.port, prefixes=console.prefixes())
+            await self.server.start()
+            await declare(self.runtime, self.config, self.url)
+        except BaseException:
+            await self.stop()
+            raise
+        gc.collect()
+        gc.freeze()
+        self.started_in_s = process_time_s() - began_s
+
+    @property
+    def url(self) -> str:
+        """Where the broker listens: http://HOST:PORT."""
+        return self.server.url
+
+    async def stop(self) -> None:
+        """Answer what waits, commit, checkpoint, let go of the data directory."""
+        if hasattr(self, "timekeeper"):
+            self.timekeeper.stop()
+        if hasattr(self, "runtime"):
+            self.runtime.dismiss_waiters()
+        if hasattr(self, "server"):
+            await self.server.stop()
+        if hasattr(self, "runtime"):
+            await self.runtime.close()
+        await asyncio.to_thread(self.store.close)
+
+    async def serve_until(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Start, serve until `stop` is set or the store fails, and stop. `ready` is called when all that is declared exists.
+
+        Raises what made the broker fail.
+        """
+        await self.start()
+        ready()
+        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(self._ended.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if self._failed is not None:
+            raise self._failed
+        await self.stop()
+
+    def _stop_serving(self, error: BaseException) -> None:
+        self._failed = error
+        self._ended.set()

@@ -1,0 +1,92 @@
+"""The command line: pombo serve, pombo backup."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from broker import __version__, config, logs
+from broker.app import Broker
+from broker.config import Config, ConfigError
+from broker.errors import AwsError
+from broker.store.backup import backup_directory
+from broker.store.base import StoreError
+
+
+@click.group()
+@click.version_option(__version__, prog_name="pombo")
+def main() -> None:
+    """A durable message broker that speaks the wire APIs of AWS SNS and SQS."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+@click.option("--port", help="Port to listen on; 0: any free one. [default: 4566]")
+@click.option("--data", help="Data directory, or :memory:. [default: ./pombo-data]")
+@click.option("--config", "file", help="Configuration file. [default: pombo.toml, if there is one]")
+@click.option("--synchronous", help="full: every reply is on disk; normal; off. [default: full]")
+@click.option("--clock", help="system, or manual: moved by POST /_pombo/clock. [default: system]")
+@click.option("--cooldowns", help="AWS's 60-second waits after DeleteQueue and PurgeQueue: on or off. [default: off]")
+@click.option("--log-format", help="text or json. [default: text]")
+@click.option("--allowed-hosts", help="Further host names under which /_pombo may be reached, separated by commas.")
+def serve(file: str | None, **flags: Any) -> None:
+    """Serve SQS until SIGTERM or Ctrl-C."""
+    try:
+        settings = config.load(flags, os.environ, file)
+        logs.set_up(settings.log_format)
+        _run(settings)
+    except (ConfigError, StoreError) as error:
+        _fail(str(error))
+    except AwsError as error:
+        _fail(f"pombo.toml: {error.message}")
+    except OSError as error:
+        _fail(f"cannot serve: {error}")
+
+
+@main.command(name="backup")
+@click.argument("file")
+@click.option(
+    "--data", default="./pombo-data", show_default=True, help="Data directory to copy; a broker may be using it."
+)
+def back_up(file: str, data: str) -> None:
+    """Copy the database of a data directory to FILE, consistent as of one moment."""
+    try:
+        backup_directory(data, file)
+    except StoreError as error:
+        _fail(f"cannot back up: {error}")
+    click.echo(f"{data} copied to {file} ({Path(file).stat().st_size} bytes).")
+
+
+def _run(settings: Config) -> None:
+    with contextlib.ExitStack() as stack:
+        factory = None
+        if sys.platform != "win32":
+            import uvloop  # not everywhere
+
+            factory = uvloop.new_event_loop
+        runner = stack.enter_context(asyncio.Runner(loop_factory=factory))
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    broker = Broker(settings)
+    await broker.serve_until(stop, ready=lambda: click.echo(_ready_line(settings, broker)))
+
+
+def _ready_line(settings: Config, broker: Broker) -> str:
+    durable = "in memory" if settings.data == ":memory:" else f"{settings.data} (synchronous={settings.synchronous})"
+    return f"Pombo {__version__} on {broker.url}, data: {durable}, started in {broker.started_in_s:.2f} s. Ready."
+
+
+def _fail(text: str) -> None:
+    click.echo(f"pombo: {text}", err=True)
+    sys.exit(2)

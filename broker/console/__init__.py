@@ -1,0 +1,1 @@
+"""The broker's own pages and endpoints: everything that is not AWS's."""

@@ -1,0 +1,56 @@
+"""The console's paths, and the guard in front of those that show or change anything."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from broker.config import Config
+from broker.console.guard import Guard
+from broker.console.health import Health
+from broker.console.message_clock import MessageClock
+from broker.console.messages import Messages
+from broker.console.replies import Refused, refusal
+from broker.console.reset import Reset
+from broker.errors import AwsError
+from broker.services.operation import Service
+from broker.services.runtime import Runtime
+from broker.services.timekeeper import Timekeeper
+from broker.wire.http import HttpRequest, HttpResponse
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class Console:
+    """All endpoints of our own."""
+
+    def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
+        messages = Messages(runtime)
+        self._guard = Guard(config.host, config.allowed_hosts)
+        self._health = Health(services)
+        self._paths: dict[str, Handler] = {
+            "/_pombo/clock": MessageClock(timekeeper).handle,
+            "/_pombo/reset": Reset(runtime).handle,
+            "/_pombo/sqs/messages": messages.handle,
+        }
+        self._localstack = messages.handle_localstack
+
+    def prefixes(self) -> Mapping[str, Handler]:
+        """Which paths the server hands to the console."""
+        return {
+            "/health": self._health.handle,
+            "/_localstack/health": self._health.handle,
+            "/_pombo": self._handle,
+            "/_aws/": self._handle,
+        }
+
+    async def _handle(self, request: HttpRequest) -> HttpResponse:
+        try:
+            self._guard.check(request)
+            handler = self._paths.get(request.path.rstrip("/"))
+            if handler is None and request.path.startswith("/_aws/sqs/messages"):
+                handler = self._localstack
+            if handler is None:
+                raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(self._paths)}")
+            return await handler(request)
+        except Refused as refused:
+            return refusal(refused)
+        except AwsError as error:
+            return refusal(Refused(error.status, error.message))

@@ -1,0 +1,80 @@
+"""Queue URLs: which queue one names, and the one that a queue has for a caller.
+
+The path decides. The host is never trusted; of a host that is not the caller's own, a region is read where it has AWS's
+form (`sqs.eu-west-1.…`, `eu-west-1.queue.…`). Otherwise the region is that of the request's signature.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from broker.core.errors import MissingParameter
+from broker.core.settings import QueueName
+from broker.services.context import Call
+from broker.services.sqs.errors import InvalidAddress
+
+_LENGTH_MAX: Final = 1024  # of what is remembered; no queue's URL comes near
+_PATH: Final = re.compile(r"/?(?:queue/(?P<region>[a-z0-9-]+)/)?(?P<account>\d{12})/(?P<name>[A-Za-z0-9_.-]{1,80})/?")
+_BARE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_REGION: Final = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
+_REGIONAL_HOSTS: Final = (
+    re.compile(rf"(?:.+\.)?sqs(?:-fips)?\.{_REGION}\..+"),
+    re.compile(rf"{_REGION}\.queue\..+"),
+)
+_LEGACY_HOST: Final = "queue.amazonaws.com"
+_LEGACY_REGION: Final = "us-east-1"
+
+
+class _Address(NamedTuple):
+    """What a QueueUrl says. None: it does not say."""
+
+    host: str
+    host_region: str | None
+    path_region: str | None
+    account: str | None
+    name: str
+
+
+def queue_name(call: Call, queue_url: str | None) -> QueueName:
+    """The queue that a request's QueueUrl names. Raises MissingParameter, InvalidAddress."""
+    if not queue_url:
+        raise MissingParameter("QueueUrl")
+    address = _read(queue_url) if len(queue_url) <= _LENGTH_MAX else None
+    if address is None:
+        raise InvalidAddress(queue_url)
+    region = address.path_region
+    if region is None and address.host_region is not None and address.host != _host(call.base_url):
+        region = address.host_region
+    return QueueName(address.account or call.account, region or call.region, address.name)
+
+
+def queue_url(call: Call, name: QueueName) -> str:
+    """The URL of a queue, at the address that the caller used."""
+    return f"{call.base_url}/{name.account}/{name.name}"
+
+
+@lru_cache(maxsize=4096)
+def _read(queue_url: str) -> _Address | None:
+    if _BARE_NAME.fullmatch(queue_url):
+        return _Address("", None, None, None, queue_url)
+    host, path = "", queue_url
+    if "://" in queue_url:
+        host, _, path = queue_url.partition("://")[2].partition("/")
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None
+    return _Address(host, _region_of_host(host), found["region"], found["account"], found["name"])
+
+
+def _region_of_host(host: str) -> str | None:
+    if host == _LEGACY_HOST:
+        return _LEGACY_REGION
+    for form in _REGIONAL_HOSTS:
+        found = form.fullmatch(host)
+        if found is not None:
+            return found["region"]
+    return None
+
+
+def _host(base_url: str) -> str:
+    return base_url.partition("://")[2]

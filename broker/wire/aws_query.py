@@ -1,0 +1,184 @@
+"""The Query protocol: a form into the operation's struct, compiled once per operation from the struct's declaration."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from broker.core.errors import InvalidParameterValue
+from broker.errors import AwsError
+from broker.services.operation import Operation
+from broker.wire.aws_json import refusal
+from broker.wire.faults import XML_DECLARATION, XML_TYPE
+from broker.wire.http import HttpResponse
+from broker.wire.xml_reply import compile_reply
+
+_ABSENT: Final = object()
+
+
+class _Form:
+    """A form and the prefixes of its names, so that "is there anything below X.3" is one look-up."""
+
+    __slots__ = ("values", "prefixes")
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+        self.prefixes: set[str] = set()
+        for name in values:
+            at = name.find(".")
+            while at > 0:
+                self.prefixes.add(name[:at])
+                at = name.find(".", at + 1)
+
+    def holds(self, name: str) -> bool:
+        return name in self.values or name in self.prefixes
+
+
+_Reader = Callable[[_Form, str], Any]  # the value at a name, or _ABSENT
+
+
+class QueryCodec:
+    """One operation's decoder and encoder."""
+
+    def __init__(self, operation: Operation, xml_namespace: str) -> None:
+        self.operation = operation
+        info = inspect.type_info(operation.request)
+        assert isinstance(info, inspect.StructType)
+        self._read = _struct_reader(info)
+        self.takes_queue_url = any(f.encode_name == "QueueUrl" for f in info.fields)
+        self._body = None if operation.reply is None else compile_reply(operation.reply)
+        self._open = f'{XML_DECLARATION}<{operation.name}Response xmlns="{xml_namespace}">'
+        self._close = f"</ResponseMetadata></{operation.name}Response>"
+
+    def decode(self, values: dict[str, str]) -> Any:
+        """The request. Raises InvalidParameterValue, MissingParameter."""
+        try:
+            return msgspec.convert(self._read(_Form(values), ""), self.operation.request)
+        except msgspec.ValidationError as error:
+            raise _query_refusal(error) from None
+
+    def encode(self, reply: Any, request_id: str) -> HttpResponse:
+        parts = [self._open]
+        if self._body is not None:
+            name = self.operation.name
+            content = self._body(reply) if reply is not None else ""
+            parts.append(f"<{name}Result>{content}</{name}Result>" if content else f"<{name}Result/>")
+        parts.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId>{self._close}")
+        return HttpResponse(200, "".join(parts).encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})
+
+
+def _query_refusal(error: msgspec.ValidationError) -> AwsError:
+    return refusal(str(error))
+
+
+def _struct_reader(info: inspect.StructType) -> _Reader:
+    members = [(f.encode_name, *_member(f.type, f.encode_name)) for f in info.fields]
+
+    def read(form: _Form, prefix: str) -> Any:
+        found = {}
+        for name, wire_name, reader in members:
+            value = reader(form, prefix + wire_name)
+            if value is not _ABSENT:
+                found[name] = value
+        return found
+
+    return read
+
+
+def _member(kind: inspect.Type, name: str) -> tuple[str, _Reader]:
+    """The wire name of a member, and what reads it."""
+    flattened: tuple[str, str, str] | None = None
+    while isinstance(kind, inspect.Metadata):
+        flattened = (kind.extra or {}).get("query") or flattened
+        kind = kind.type
+    if isinstance(kind, inspect.UnionType):
+        inner = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
+        assert len(inner) == 1, f"{name}: a request's member has one type"
+        wire_name, reader = _member(inner[0], name)
+        return (flattened[0], _collection(inner[0], flattened)) if flattened else (wire_name, reader)
+    if isinstance(kind, inspect.ListType | inspect.DictType):
+        return (flattened[0] if flattened else name), _collection(kind, flattened)
+    return name, _scalar(kind, name)
+
+
+def _collection(kind: inspect.Type, flattened: tuple[str, str, str] | None) -> _Reader:
+    while isinstance(kind, inspect.Metadata):
+        flattened = (kind.extra or {}).get("query") or flattened
+        kind = kind.type
+    if isinstance(kind, inspect.ListType):
+        return _list_reader(kind)
+    assert isinstance(kind, inspect.DictType)
+    _, key, value = flattened or ("", "key", "value")
+    return _map_reader(kind, key, value)
+
+
+def _list_reader(kind: inspect.ListType) -> _Reader:
+    _, item = _member(kind.item_type, "")
+    is_struct = isinstance(kind.item_type, inspect.StructType)
+
+    def read(form: _Form, name: str) -> Any:
+        base = f"{name}.member" if f"{name}.member" in form.prefixes else name
+        if base not in form.prefixes:
+            return _ABSENT
+        items: list[Any] = []
+        while form.holds(f"{base}.{len(items) + 1}"):
+            at = f"{base}.{len(items) + 1}"
+            items.append(item(form, f"{at}." if is_struct else at))
+        return items
+
+    return read
+
+
+def _map_reader(kind: inspect.DictType, key: str, value: str) -> _Reader:
+    _, item = _member(kind.value_type, "")
+    is_struct = isinstance(kind.value_type, inspect.StructType)
+
+    def read(form: _Form, name: str) -> Any:
+        base = f"{name}.entry" if f"{name}.entry" in form.prefixes else name
+        if base not in form.prefixes:
+            return _ABSENT
+        found = {}
+        number = 1
+        while form.holds(f"{base}.{number}"):
+            at = f"{base}.{number}"
+            content = item(form, f"{at}.{value}." if is_struct else f"{at}.{value}")
+            if f"{at}.{key}" in form.values:
+                found[form.values[f"{at}.{key}"]] = "" if content is _ABSENT else content
+            number += 1
+        return found
+
+    return read
+
+
+def _scalar(kind: inspect.Type, name: str) -> _Reader:
+    if isinstance(kind, inspect.StructType):
+        inner = _struct_reader(kind)
+        if name:
+            return lambda form, at: inner(form, f"{at}.") if at in form.prefixes else _ABSENT
+        return inner
+    if isinstance(kind, inspect.IntType):
+        return _read_int
+    if isinstance(kind, inspect.BoolType):
+        return _read_bool
+    return lambda form, at: form.values.get(at, _ABSENT)
+
+
+def _read_int(form: _Form, at: str) -> Any:
+    text = form.values.get(at)
+    if text is None or text == "":
+        return _ABSENT
+    try:
+        return int(text) if len(text) < 20 else _not_an_integer(at, text)
+    except ValueError:
+        return _not_an_integer(at, text)
+
+
+def _read_bool(form: _Form, at: str) -> Any:
+    text = form.values.get(at)
+    return _ABSENT if text is None else text.lower() == "true"
+
+
+def _not_an_integer(at: str, text: str) -> Any:
+    name = at.rpartition(".")[2]
+    raise InvalidParameterValue(f"Value {text} for parameter {name} is invalid. Reason: Must be an integer.")

@@ -1,0 +1,99 @@
+"""Errors on the wire: the one place where an error becomes a status, headers and a body, for each protocol."""
+
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from broker.errors import AwsError
+from broker.wire.http import HttpResponse
+
+JSON_TYPE = "application/x-amz-json-1.0"
+XML_TYPE = "text/xml"
+XML_DECLARATION = '<?xml version="1.0"?>'
+
+
+class SerializationException(AwsError):
+    """The body cannot be read as the operation's input."""
+
+    shape = "SerializationException"
+    query_code = "SerializationException"
+    namespace = "com.amazon.coral.service"
+
+
+class UnknownOperation(AwsError):
+    """X-Amz-Target names no operation."""
+
+    shape = "UnknownOperationException"
+    query_code = "UnknownOperationException"
+    namespace = "com.amazon.coral.service"
+
+
+class InvalidAction(AwsError):
+    """Action names no operation (of this endpoint)."""
+
+    shape = "InvalidAction"
+    query_code = "InvalidAction"
+    namespace = "com.amazon.coral.service"
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"The action {action} is not valid for this endpoint.")
+
+
+class MissingAction(AwsError):
+    """A Query request without Action."""
+
+    shape = "MissingAction"
+    query_code = "MissingAction"
+    namespace = "com.amazon.coral.service"
+
+    def __init__(self) -> None:
+        super().__init__("The request must contain the parameter Action.")
+
+
+class MalformedInput(AwsError):
+    """A Query request whose form cannot be read."""
+
+    shape = "MalformedInput"
+    query_code = "MalformedInput"
+    namespace = "com.amazon.coral.service"
+
+
+class RequestEntityTooLarge(AwsError):
+    """The body is larger than any request may be."""
+
+    shape = "RequestEntityTooLargeException"
+    query_code = "RequestEntityTooLarge"
+    namespace = "com.amazon.coral.service"
+    status = 413
+
+
+def json_fault(error: AwsError, request_id: str) -> HttpResponse:
+    """An error in AWS JSON."""
+    body = msgspec.json.encode({"__type": f"{error.namespace}#{error.shape}", "message": error.message})
+    return HttpResponse(
+        error.status,
+        body,
+        {
+            "Content-Type": JSON_TYPE,
+            "x-amzn-RequestId": request_id,
+            "x-amzn-query-error": f"{error.query_code};{'Sender' if error.sender else 'Receiver'}",
+        },
+    )
+
+
+def xml_fault(error: AwsError, request_id: str, namespace: str) -> HttpResponse:
+    """An error in the Query protocol."""
+    body = (
+        f'{XML_DECLARATION}<ErrorResponse xmlns="{namespace}"><Error>'
+        f"<Type>{'Sender' if error.sender else 'Receiver'}</Type><Code>{escape_text(error.query_code)}</Code>"
+        f"<Message>{escape_text(error.query_message)}</Message><Detail/></Error>"
+        f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    return HttpResponse(
+        error.status, body.encode("utf-8", "replace"), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id}
+    )
+
+
+def escape_text(text: str) -> str:
+    """Text between tags. A carriage return must be a reference, or parsers make a line feed of it."""
+    return escape(text, {'"': "&quot;", "\r": "&#xD;"})

@@ -1,0 +1,155 @@
+"""The port: aiohttp's low-level server in front of the router, and of the handlers that own a path prefix.
+
+It reads whole bodies (chunked and compressed ones too) within limits: one body at most BODY_BYTES_MAX, all bodies being read or
+answered together at most INTAKE_BYTES_MAX, beyond which reading pauses.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from broker.wire.faults import RequestEntityTooLarge, json_fault, xml_fault
+from broker.wire.http import HttpRequest, HttpResponse
+from broker.wire.router import Router
+
+BODY_BYTES_MAX: Final = 8 * 1_048_576  # ten messages of 1 MiB together, each byte percent-encoded, is 3 MiB
+INTAKE_BYTES_MAX: Final = 64 * 1_048_576
+KEEP_ALIVE_S: Final = 80.0
+_SHUTDOWN_S: Final = 3.0
+_HEADER_BYTES_MAX: Final = 16_384
+_log = logging.getLogger("pombo.wire")
+
+PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class _TooLarge(Exception):  # noqa: N818
+    """The body is beyond BODY_BYTES_MAX."""
+
+
+class Intake:
+    """How many bytes of bodies are in the process, and who waits until there are fewer."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._free = bytes_max
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, size: int) -> None:
+        """Wait until `size` bytes may come in."""
+        if self._free >= size and not self._waiting:
+            self._free -= size
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, future))
+        await future
+
+    def give(self, size: int) -> None:
+        """They have been answered."""
+        self._free += size
+        while self._waiting and self._free >= self._waiting[0][0]:
+            size, future = self._waiting.popleft()
+            if not future.done():
+                self._free -= size
+                future.set_result(None)
+
+
+class Server:
+    """Listens on host:port (0: any free one) once started."""
+
+    def __init__(
+        self, router: Router, *, host: str, port: int, prefixes: Mapping[str, PrefixHandler] | None = None
+    ) -> None:
+        self._router = router
+        self._host = host
+        self._port = port
+        self._prefixes = tuple((prefixes or {}).items())
+        self._intake = Intake(INTAKE_BYTES_MAX)
+        self._runner: web.ServerRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Bind and listen. Raises OSError where the address is taken."""
+        server = web.Server(
+            self._serve,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
+        )
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop listening, let the requests that are being answered finish, close all connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        size = request.content_length or 0
+        reserved = min(size, BODY_BYTES_MAX) if size or not request.can_read_body else 65_536
+        await self._intake.take(reserved)
+        try:
+            response = await self._answer(request, size)
+        finally:
+            self._intake.give(reserved)
+        return web.Response(status=response.status, body=response.body, headers=response.headers)
+
+    async def _answer(self, request: web.BaseRequest, size: int) -> HttpResponse:
+        try:
+            if size > BODY_BYTES_MAX:
+                raise _TooLarge
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                assert request.transport is not None
+                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await self._read(request) if request.can_read_body else b""
+        except _TooLarge:
+            return self._too_large(request)
+        except HttpProcessingError as error:  # a body that cannot be decompressed
+            return HttpResponse(error.code, error.message.encode(), {"Content-Type": "text/plain"})
+        transport = request.transport
+        path, _, query_string = request.path_qs.partition("?")
+        host = request.headers.get("Host") or self.url.removeprefix("http://")
+        wanted = HttpRequest(
+            request.method,
+            unquote(path),
+            query_string,
+            request.headers,
+            body,
+            f"{request.scheme}://{host}",
+            lambda: transport is not None and not transport.is_closing(),
+        )
+        for prefix, handler in self._prefixes:
+            if wanted.path.startswith(prefix):
+                return await handler(wanted)
+        return await self._router.handle(wanted)
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        chunks = []
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > BODY_BYTES_MAX:
+                raise _TooLarge
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _too_large(self, request: web.BaseRequest) -> HttpResponse:
+        error = RequestEntityTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
+        _log.info("a request was refused: %s", error.message)
+        if "X-Amz-Target" in request.headers:
+            response = json_fault(error, "")
+        else:
+            response = xml_fault(error, "", "http://queue.amazonaws.com/doc/2012-11-05/")
+        response.headers["Connection"] = "close"
+        return response

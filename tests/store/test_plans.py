@@ -1,0 +1,103 @@
+"""How SQLite runs the reads: off the right index, never sorting or scanning a whole queue to answer with one page."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from broker.store import schema
+from broker.store import statements as sql
+
+PAGES: Final = {
+    **{f"SCAN {key}": text for key, text in sql.SCAN.items()},
+    **{f"GROUP {key}": text for key, text in sql.GROUP.items()},
+    **{f"MESSAGES {key}": text for key, text in sql.MESSAGES.items()},
+    "TIMED": sql.TIMED,
+    "IN_FLIGHT": sql.IN_FLIGHT,
+    "OLDEST": sql.OLDEST,
+    "LOOK": sql.LOOK,
+    **{f"COUNT_TIMED {key}": text for key, text in sql.COUNT_TIMED.items()},
+    "NEWEST_ARRIVALS": sql.NEWEST_ARRIVALS,
+    "DEDUPLICATION": sql.DEDUPLICATION,
+}
+# What may be scanned: the one row of meta, and the rows of the page itself.
+SCANNED_FREELY: Final = re.compile(
+    r"SCAN (meta|s|picked|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
+)
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.create(connection, b"s" * 32, schema.released_steps())
+    yield connection
+    connection.close()
+
+
+def plan(database: sqlite3.Connection, statement: str) -> list[str]:
+    names = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
+    return [str(row[3]) for row in database.execute("EXPLAIN QUERY PLAN " + statement, names)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_read_scans_a_table(database: sqlite3.Connection, name: str) -> None:
+    for step in plan(database, PAGES[name]):
+        assert not step.startswith("SCAN") or SCANNED_FREELY.match(step), step
+        assert "AUTOMATIC" not in step or " ON s " in step or "s USING" in step, step
+
+
+@pytest.mark.parametrize("key", list(sql.SCAN))
+def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key: tuple[int, bool]) -> None:
+    steps = plan(database, sql.SCAN[key])
+    assert "SEARCH m USING COVERING INDEX message_place (queue=? AND lane=? AND ord>?)" in steps
+
+
+@pytest.mark.parametrize("unleased", [False, True])
+def test_a_group_is_read_off_its_index(database: sqlite3.Connection, unleased: bool) -> None:
+    steps = plan(database, sql.GROUP[unleased])
+    assert "SEARCH m USING COVERING INDEX message_group (queue=? AND grp=? AND ord>?)" in steps
+
+
+def test_timed_reads_seek_to_their_place(database: sqlite3.Connection) -> None:
+    steps = plan(database, sql.TIMED)
+    assert "SEARCH lease USING COVERING INDEX lease_due (queue=? AND visible_at_ms=? AND id>?)" in steps
+    assert "SEARCH lease USING COVERING INDEX lease_due (queue=? AND visible_at_ms>?)" in steps
+
+
+def test_counting_leases_stays_in_the_index(database: sqlite3.Connection) -> None:
+    steps = plan(database, sql.COUNT_TIMED[False])
+    assert "SEARCH l USING COVERING INDEX lease_due (queue=? AND visible_at_ms>? AND visible_at_ms<?)" in steps
+
+
+def test_deduplication_looks_each_digest_up(database: sqlite3.Connection) -> None:
+    steps = plan(database, sql.DEDUPLICATION)
+    assert "SEARCH d USING PRIMARY KEY (queue=? AND bucket=? AND digest=?)" in steps
+
+
+@pytest.mark.parametrize(
+    "name", ["OLDEST", *(f"SCAN {key}" for key in sql.SCAN), *(f"GROUP {key}" for key in sql.GROUP)]
+)
+def test_rows_are_picked_in_the_order_of_the_index(database: sqlite3.Connection, name: str) -> None:
+    """The only sort is that of the picked rows, a page's worth, for the running sum of their sizes."""
+    assert sum("TEMP B-TREE" in step for step in plan(database, PAGES[name])) <= 1
+
+
+def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> None:
+    """A million messages of one skipped group in front: the lease look-up is for what is left of them."""
+    database.execute(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)"
+        " INSERT INTO message SELECT n, 1, 0, n, 'noisy', n, x'' FROM n"
+    )
+    database.execute("INSERT INTO message VALUES (5000, 1, 0, 5000, 'quiet', 1, x'')")
+    database.execute("INSERT INTO body SELECT id, x'' FROM message")
+    looked: list[int] = []
+    database.create_function("looked", 1, looked.append)
+    values = {"queue": 1, "after_order": 0, "limit": 10, "bytes_max": 1000}
+    for key, skipped in ((1, {"skip_group": "noisy"}), (2, {"skip_groups": '["noisy","other"]'})):
+        looked.clear()
+        statement = sql.SCAN[key, True].replace("lease.id = m.id)", "lease.id = coalesce(looked(m.id), m.id))")
+        found = database.execute(statement, {**values, **skipped}).fetchall()
+        assert [row[3] for row in found] == [5000]
+        assert set(looked) == {5000}
