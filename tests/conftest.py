@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 
 from broker.app import Broker
 from broker.config import Config
@@ -77,7 +78,7 @@ class MessageClock:
 
 def serve(**settings: Any) -> Iterator[RunningBroker]:
     """Run a broker until the generator is closed."""
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     broker = Broker(Config(port=0, data=":memory:", clock="manual", **settings))
     thread = threading.Thread(target=loop.run_forever, name="broker", daemon=True)
     thread.start()

@@ -13,6 +13,7 @@ from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.looking import LookedAt, look
 from broker.services.runtime import Runtime
+from broker.services.sqs.message_attributes import received
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.receive import Message, ReceiveMessageResult
 from broker.wire.faults import XML_DECLARATION, XML_TYPE
@@ -162,9 +163,15 @@ def _as_received(message: LookedAt, queue: Queue) -> Message:
         md5_of_body=content.body_md5,
         body=message.body.decode(),
         attributes=attributes,
+        message_attributes={a.name: received(a) for a in content.attributes} or msgspec.UNSET,
     )
 
 
 def _as_json(result: ReceiveMessageResult) -> dict[str, Any]:
-    content = msgspec.to_builtins(result)
-    return {"ReceiveMessageResponse": {"ReceiveMessageResult": {"Message": content.get("Messages", [])}}}
+    """The XML document's content as JSON: lists of names and values under the elements' names."""
+    messages = msgspec.to_builtins(result).get("Messages", [])
+    for message in messages:
+        message["Attribute"] = [{"Name": n, "Value": v} for n, v in message.pop("Attributes").items()]
+        if "MessageAttributes" in message:
+            message["MessageAttribute"] = [{"Name": n, "Value": v} for n, v in message.pop("MessageAttributes").items()]
+    return {"ReceiveMessageResponse": {"ReceiveMessageResult": {"Message": messages}}}

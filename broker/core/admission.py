@@ -19,6 +19,7 @@ DELAY_S_MAX: Final = 900
 _ID: Final = re.compile(r"[!-~]{1,128}")  # every ASCII letter, digit and punctuation mark; no space
 _CONTROLS: Final = bytes(set(range(0x20)) - {0x09, 0x0A, 0x0D})
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_PRINTABLE: Final = re.compile(r"[^ -~]")
 _NONCHARACTERS: Final = ("\ufffe".encode(), "\uffff".encode())
 _ALLOWED: Final = (
     "the set of allowed characters is #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF]."
@@ -61,8 +62,8 @@ def admit(
         _delay_ms(settings, delay_s),
         _group(settings, group, deduplication_id, in_batch),
         _deduplication_id(settings, deduplication_id, encoded),
-        sender,
-        trace_header,
+        _printable(sender),
+        None if trace_header is None else _printable(trace_header),
     )
 
 
@@ -133,6 +134,11 @@ def _delay_ms(settings: QueueSettings, delay_s: int | None) -> int | None:
             raise wrong_queue_type("DelaySeconds", delay_s)
         return None
     return delay_s * 1000
+
+
+def _printable(text: str) -> str:
+    """What headers say may be any bytes; what is kept of them can be stored and shown in every protocol."""
+    return text if text.isascii() and text.isprintable() else _NOT_PRINTABLE.sub("?", text)
 
 
 def _encode_body(body: str) -> bytes:

@@ -1,7 +1,7 @@
 """Fair queues: on a standard queue with message groups, quiet groups are served before noisy ones.
 
 A group is noisy while it has more than a tenth of the messages in flight and at least thirty of them, or more than a tenth of
-the consumers' recent processing time and likewise at least thirty processed messages. A message without a group is a tenant
+the consumers' recent processing time (from a message's first receive to its deletion). A message without a group is a tenant
 of its own. Source: SQS Developer Guide, "Amazon SQS fair queues" (how it works).
 """
 
@@ -27,8 +27,8 @@ class Fairness:
         self._in_flight: dict[str, int] = {}
         self._in_flight_total = 0
         self._since_ms = 0
-        self._recent: dict[str, tuple[int, int]] = {}  # group -> (milliseconds, messages)
-        self._before: dict[str, tuple[int, int]] = {}
+        self._recent: dict[str, int] = {}  # group -> milliseconds
+        self._before: dict[str, int] = {}
         self._recent_total = 0
         self._before_total = 0
 
@@ -45,11 +45,11 @@ class Fairness:
     def processed(self, message: Message, now_ms: int) -> None:
         """A consumer is done with a message that it received for the first time at first_received_at_ms."""
         self._turn(now_ms)
-        if message.group is None or not message.receive_count:
-            return
         spent_ms = now_ms - message.first_received_at_ms
-        time_ms, messages = self._recent.get(message.group, (0, 0))
-        self._recent[message.group] = (time_ms + spent_ms, messages + 1)
+        if message.group is None:
+            self._recent_total += spent_ms
+            return
+        self._recent[message.group] = self._recent.get(message.group, 0) + spent_ms
         self._recent_total += spent_ms
 
     def noisy(self, group: str | None, now_ms: int) -> bool:
@@ -60,10 +60,8 @@ class Fairness:
         if in_flight >= limits.FAIR_IN_FLIGHT_MIN and in_flight > limits.FAIR_SHARE * self._in_flight_total:
             return True
         self._turn(now_ms)
-        recent, before = self._recent.get(group, (0, 0)), self._before.get(group, (0, 0))
-        return recent[1] + before[1] >= limits.FAIR_IN_FLIGHT_MIN and recent[0] + before[0] > limits.FAIR_SHARE * (
-            self._recent_total + self._before_total
-        )
+        time_ms = self._recent.get(group, 0) + self._before.get(group, 0)
+        return time_ms > limits.FAIR_SHARE * (self._recent_total + self._before_total)
 
     def _turn(self, now_ms: int) -> None:
         passed = now_ms - self._since_ms

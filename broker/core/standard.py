@@ -232,7 +232,7 @@ class StandardQueue(Queue):
         self._write_lease(message, now_ms, now_ms)
 
     def consume(self, message: Message) -> None:
-        if self.fairness is not None and message.group is not None:
+        if self.fairness is not None and self.grouped and message.receive_count:
             self.fairness.processed(message, self.ledger.now_ms())
         super().consume(message)
 

@@ -215,7 +215,9 @@ class Runtime:
                 result = await read.fetch(self.store)
             except StoreError as error:
                 _log.error("a read failed: %s", error)
-                raise ServiceUnavailable("The service is temporarily unavailable: messages could not be read.") from error
+                raise ServiceUnavailable(
+                    "The service is temporarily unavailable: messages could not be read."
+                ) from error
             if self._ready.is_set():
                 read.arrive(read, result)
                 self.commits.kick()

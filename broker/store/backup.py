@@ -21,7 +21,9 @@ def backup_directory(data: str, path: str) -> None:
         raise StoreError(f"{path} or {part} exists; a backup never replaces a file")
     schema.examine(database, len(schema.released_steps()))
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)) as source:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)
+        ) as source:
             source.isolation_level = None
             source.execute("VACUUM INTO ?", (part,))
         schema.publish(part, path)

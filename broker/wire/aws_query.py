@@ -15,6 +15,7 @@ from broker.wire.http import HttpResponse
 from broker.wire.xml_reply import compile_reply
 
 _ABSENT: Final = object()
+_DEPTH_MAX: Final = 10  # no parameter's name has more dots that mean anything
 
 
 class _Form:
@@ -26,10 +27,9 @@ class _Form:
         self.values = values
         self.prefixes: set[str] = set()
         for name in values:
-            at = name.find(".")
-            while at > 0:
-                self.prefixes.add(name[:at])
-                at = name.find(".", at + 1)
+            parts = name.split(".", _DEPTH_MAX)
+            for depth in range(1, len(parts)):
+                self.prefixes.add(".".join(parts[:depth]))
 
     def holds(self, name: str) -> bool:
         return name in self.values or name in self.prefixes

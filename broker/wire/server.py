@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from broker.wire.faults import RequestEntityTooLarge, json_fault, xml_fault
 from broker.wire.http import HttpRequest, HttpResponse
@@ -24,6 +23,8 @@ KEEP_ALIVE_S: Final = 80.0
 _SHUTDOWN_S: Final = 3.0
 _HEADER_BYTES_MAX: Final = 16_384
 _log = logging.getLogger("pombo.wire")
+_transport_log = logging.getLogger("pombo.wire.transport")
+_transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
 
 PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
@@ -77,6 +78,7 @@ class Server:
         server = web.Server(
             self._serve,
             access_log=None,
+            logger=_transport_log,
             keepalive_timeout=KEEP_ALIVE_S,
             max_line_size=_HEADER_BYTES_MAX,
             max_field_size=_HEADER_BYTES_MAX,
@@ -101,6 +103,9 @@ class Server:
         await self._intake.take(reserved)
         try:
             response = await self._answer(request, size)
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.path)
+            response = HttpResponse(500, b"Internal failure.", {"Content-Type": "text/plain"})
         finally:
             self._intake.give(reserved)
         return web.Response(status=response.status, body=response.body, headers=response.headers)
@@ -115,8 +120,11 @@ class Server:
             body = await self._read(request) if request.can_read_body else b""
         except _TooLarge:
             return self._too_large(request)
-        except HttpProcessingError as error:  # a body that cannot be decompressed
-            return HttpResponse(error.code, error.message.encode(), {"Content-Type": "text/plain"})
+        except web.RequestPayloadError:
+            # A body that cannot be decompressed, or whose chunks do not add up: nothing after it can be told apart either.
+            return HttpResponse(
+                400, b"The request body cannot be read.", {"Content-Type": "text/plain", "Connection": "close"}
+            )
         transport = request.transport
         path, _, query_string = request.path_qs.partition("?")
         host = request.headers.get("Host") or self.url.removeprefix("http://")

@@ -188,16 +188,6 @@ def test_by_queue_allows_the_named_sources_only(queue: Queue, dead: Queue, make_
         make_queue("stranger").redrive_to(dead, 3)
 
 
-def test_denied_later_messages_stay_in_their_queue(queue: Queue, dead: Queue) -> None:
-    queue.redrive_to(dead, 1)
-    queue.send("a")
-    receive_and_give_back(queue, 1)
-    dead.set(RedriveAllowPolicy=allow("denyAll"))
-    queue.receive(VisibilityTimeout=0)
-    assert dead.counts() == (0, 0, 0)
-    assert sum(queue.counts()) == 1
-
-
 def test_an_empty_allow_policy_removes_it(queue: Queue, dead: Queue) -> None:
     dead.set(RedriveAllowPolicy=allow("denyAll"))
     dead.set(RedriveAllowPolicy="")

@@ -73,7 +73,7 @@ def test_a_gzipped_body(queue: Queue, broker: RunningBroker, account: str) -> No
 
 
 def test_a_gzipped_body_that_grows_too_large_is_refused(queue: Queue, broker: RunningBroker, account: str) -> None:
-    body = gzip.compress(payload(queue, MessageBody="hello") + b" " * 64_000_000)
+    body = gzip.compress(payload(queue, MessageBody="hello") + b" " * 16_000_000)
     status, _, _ = broker.request("POST", "/", body, dict(headers(account, **{"Content-Encoding": "gzip"})))
     assert status in (400, 413)
     assert queue.counts() == (0, 0, 0)
@@ -167,7 +167,7 @@ def test_a_reply_behind_a_long_poll_keeps_its_place(queue: Queue, broker: Runnin
         queue.send("hello")
         first, second = connection.answers(2)
     assert [message["Body"] for message in first.json["Messages"]] == ["hello"]
-    assert second.json["QueueUrls"] == [queue.url]
+    assert [url.rsplit("/", 1)[1] for url in second.json["QueueUrls"]] == [queue.name]
 
 
 def test_a_query_may_be_a_get(queue: Queue, broker: RunningBroker, account: str) -> None:

@@ -71,9 +71,11 @@ def read_trace_header(given: Mapping[str, MessageAttributeValue] | None) -> Attr
             raise InvalidParameterValue(
                 f"Message system attribute '{name}' must contain a non-empty value of type 'String'."
             )
+        if not (value.string_value.isascii() and value.string_value.isprintable()):
+            raise InvalidParameterValue(f"Message system attribute '{name}' is not a valid X-Ray trace header.")
     header = given[TRACE_HEADER]
     assert header.string_value
-    return Attribute(TRACE_HEADER, header.data_type, _encode(TRACE_HEADER, header.string_value))
+    return Attribute(TRACE_HEADER, header.data_type, header.string_value.encode())
 
 
 def given_bytes(given: Mapping[str, MessageAttributeValue] | None) -> int:

@@ -80,8 +80,7 @@ def check_dead_letter_queue(engine: Engine, source: QueueName, *, fifo: bool, re
     target = engine.find_queue(target_name).settings
     if target.fifo != fifo:
         raise _bad_policy(text, "Dead-letter queue must be same type of queue as the source.")
-    allow = target.redrive_allow
-    if allow.permission == "denyAll" or (allow.permission == "byQueue" and source.arn not in allow.sources):
+    if not target.redrive_allow.permits(source):
         raise _bad_policy(text, "The redrive allow policy of the dead-letter queue does not permit this source queue.")
 
 

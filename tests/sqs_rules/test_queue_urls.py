@@ -1,0 +1,87 @@
+"""Which queue a QueueUrl names. The host is never trusted, the path decides; see AWS_SEMANTICS A5."""
+
+from typing import cast
+
+import pytest
+
+from broker.core.errors import MissingParameter
+from broker.core.settings import QueueName
+from broker.services.context import Call
+from broker.services.runtime import Runtime
+from broker.services.sqs.errors import InvalidAddress
+from broker.services.sqs.queue_urls import queue_name, queue_url
+
+ACCOUNT = "123456789012"
+OTHER = "999999999999"
+
+
+def call(base_url: str = "http://localhost:4566", region: str = "eu-central-1") -> Call:
+    runtime = cast(Runtime, None)
+    return Call(runtime, "json", ACCOUNT, region, ACCOUNT, base_url, "/", "", None, lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("url", "region", "account"),
+    [
+        (f"http://localhost:4566/{OTHER}/orders", "eu-central-1", OTHER),
+        (f"http://localhost:4566/{OTHER}/orders/", "eu-central-1", OTHER),
+        (f"https://some.where.else/{OTHER}/orders", "eu-central-1", OTHER),
+        (f"http://localhost:4566/queue/ap-south-1/{OTHER}/orders", "ap-south-1", OTHER),
+        (f"https://sqs.us-west-2.amazonaws.com/{OTHER}/orders", "us-west-2", OTHER),
+        (f"https://sqs.cn-north-1.amazonaws.com.cn/{OTHER}/orders", "cn-north-1", OTHER),
+        (f"https://sqs-fips.us-gov-west-1.amazonaws.com/{OTHER}/orders", "us-gov-west-1", OTHER),
+        (f"https://vpce-1.sqs.us-west-2.vpce.amazonaws.com/{OTHER}/orders", "us-west-2", OTHER),
+        (f"http://sqs.us-west-2.localhost.localstack.cloud:4566/{OTHER}/orders", "us-west-2", OTHER),
+        (f"https://eu-west-3.queue.amazonaws.com/{OTHER}/orders", "eu-west-3", OTHER),
+        (f"https://queue.amazonaws.com/{OTHER}/orders", "us-east-1", OTHER),
+        (f"http://sqs.localhost:4566/{OTHER}/orders", "eu-central-1", OTHER),
+        (f"/{OTHER}/orders", "eu-central-1", OTHER),
+        (f"{OTHER}/orders", "eu-central-1", OTHER),
+        ("orders", "eu-central-1", ACCOUNT),
+    ],
+)
+def test_forms_in_use(url: str, region: str, account: str) -> None:
+    assert queue_name(call(), url) == QueueName(account, region, "orders")
+
+
+def test_a_region_in_the_path_beats_one_in_the_host() -> None:
+    url = f"https://sqs.us-west-2.amazonaws.com/queue/eu-west-1/{OTHER}/orders"
+    assert queue_name(call(), url).region == "eu-west-1"
+
+
+def test_the_host_that_the_caller_used_says_nothing_that_the_signature_does_not() -> None:
+    at = call("http://sqs.us-west-2.localhost:4566")
+    name = QueueName(ACCOUNT, "eu-central-1", "orders")
+    assert queue_url(at, name) == f"http://sqs.us-west-2.localhost:4566/{ACCOUNT}/orders"
+    assert queue_name(at, queue_url(at, name)) == name
+
+
+def test_fifo_names() -> None:
+    assert queue_name(call(), f"http://localhost:4566/{OTHER}/orders.fifo").name == "orders.fifo"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:4566/",
+        "http://localhost:4566",
+        f"http://localhost:4566/{OTHER}/",
+        f"http://localhost:4566/{OTHER}/a b",
+        f"http://localhost:4566/{OTHER}/orders?x=1",
+        "http://localhost:4566/12/orders",
+        f"http://localhost:4566/a/b/{OTHER}/orders",
+        "http://localhost:4566/orders",
+        "not a name",
+        "x" * 81,
+        "http://localhost:4566/" + "1" * 100_000,
+    ],
+)
+def test_what_is_no_queues_address(url: str) -> None:
+    with pytest.raises(InvalidAddress):
+        queue_name(call(), url)
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_a_queue_url_is_required(url: str | None) -> None:
+    with pytest.raises(MissingParameter, match="The request must contain the parameter QueueUrl."):
+        queue_name(call(), url)
