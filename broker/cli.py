@@ -90,3 +90,7 @@ def _ready_line(settings: Config, broker: Broker) -> str:
 def _fail(text: str) -> None:
     click.echo(f"pombo: {text}", err=True)
     sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The console's paths, and the guard in front of those that show or change anything."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from broker.config import Config
 from broker.console.guard import Guard
@@ -21,15 +22,14 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 class Console:
     """All endpoints of our own."""
 
+    PATHS: Final = ("/_pombo/clock", "/_pombo/reset", "/_pombo/sqs/messages")
+
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
         self._guard = Guard(config.host, config.allowed_hosts)
         self._health = Health(services)
-        self._paths: dict[str, Handler] = {
-            "/_pombo/clock": MessageClock(timekeeper).handle,
-            "/_pombo/reset": Reset(runtime).handle,
-            "/_pombo/sqs/messages": messages.handle,
-        }
+        handlers = (MessageClock(timekeeper).handle, Reset(runtime).handle, messages.handle)
+        self._paths: dict[str, Handler] = dict(zip(self.PATHS, handlers, strict=True))
         self._localstack = messages.handle_localstack
 
     def prefixes(self) -> Mapping[str, Handler]:

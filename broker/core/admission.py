@@ -97,6 +97,13 @@ def check_id(parameter: str, value: str) -> None:
         )
 
 
+def characters_allowed(encoded: bytes) -> bool:
+    """Whether UTF-8 text holds XML's characters only. Each step is one pass in C."""
+    if len(encoded.translate(None, _CONTROLS)) != len(encoded):
+        return False
+    return not any(noncharacter in encoded for noncharacter in _NONCHARACTERS)
+
+
 def wrong_queue_type(parameter: str, value: object) -> InvalidParameterValue:
     """The error for a parameter that only the other queue type has."""
     return InvalidParameterValue(f"Value {value} for parameter {parameter} is invalid. Reason: {_WRONG_TYPE}")
@@ -146,24 +153,17 @@ def _encode_body(body: str) -> bytes:
         encoded = body.encode()
     except UnicodeEncodeError:
         raise InvalidMessageContents(_forbidden(body, "message body")) from None
-    if not _characters_allowed(encoded):
+    if not characters_allowed(encoded):
         raise InvalidMessageContents(_forbidden(body, "message body"))
     return encoded
 
 
 def _check_attribute_characters(attribute: Attribute) -> None:
-    if attribute.data_type.startswith("Binary") or _characters_allowed(attribute.value):
+    if attribute.data_type.startswith("Binary") or characters_allowed(attribute.value):
         return
     # AWS answers another code than for the body here.
     text = attribute.value.decode("utf-8", "surrogatepass")
     raise InvalidParameterValue(_forbidden(text, f"message attribute '{attribute.name}' value"))
-
-
-def _characters_allowed(encoded: bytes) -> bool:
-    """Whether UTF-8 text holds XML's characters only. Each step is one pass in C."""
-    if len(encoded.translate(None, _CONTROLS)) != len(encoded):
-        return False
-    return not any(noncharacter in encoded for noncharacter in _NONCHARACTERS)
 
 
 def _forbidden(text: str, place: str) -> str:

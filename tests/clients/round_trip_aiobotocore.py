@@ -17,9 +17,7 @@ async def main():
 
 async def standard(sqs):
     url = (await sqs.create_queue(QueueName="standard"))["QueueUrl"]
-    poll = asyncio.create_task(
-        sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageAttributeNames=["All"])
-    )
+    poll = asyncio.create_task(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageAttributeNames=["All"]))
     attributes = {
         "city": {"DataType": "String", "StringValue": "Zürich"},
         "blob": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},

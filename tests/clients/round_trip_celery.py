@@ -1,8 +1,9 @@
-"""The round trip through Celery: a real worker takes tasks from SQS, retries one, and reports into another queue.
+"""The round trip through Celery: a real worker takes tasks from SQS, retries one, rejects one, and reports into another queue.
 
-The dead-letter part goes through a queue that this script has made with a redrive policy before the worker uses it.
+The rejected task's queue has a redrive policy, so Celery leaves the message there and SQS makes it a dead letter.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import boto3
 from celery import Celery
+from celery.exceptions import Reject
 
 URL = os.environ["POMBO_URL"]
 QUEUE = "celery-tasks"
 FIFO = "celery-ordered.fifo"
+POISON = "celery-poison"
 TASKS = 20
 
 app = Celery("round_trip_celery")
@@ -50,6 +53,11 @@ def note(text):
     report({"note": text})
 
 
+@app.task(name="poison")
+def poison():
+    raise Reject("poison", requeue=False)
+
+
 def client():
     return boto3.client("sqs", endpoint_url=URL)
 
@@ -63,24 +71,24 @@ def main():
     sqs = client()
     reports = sqs.create_queue(QueueName="reports")["QueueUrl"]
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
-    tasks = sqs.create_queue(QueueName=QUEUE, Attributes={"RedrivePolicy": policy})["QueueUrl"]
-    ordered = sqs.create_queue(
-        QueueName=FIFO, Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"}
-    )["QueueUrl"]
-    with app.connection() as connection:
-        print("broker:", connection.as_uri())
+    arn = count(sqs, dead)["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})
+    sqs.create_queue(QueueName=POISON, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "1"})
+    tasks = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
+    ordered = sqs.create_queue(QueueName=FIFO, Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"})[
+        "QueueUrl"
+    ]
     for number in range(TASKS):
         add.delay(number, 100, number == 7)
     for text in ("a", "b", "c"):
         note.apply_async(args=[text], queue=FIFO, MessageGroupId="g")
+    poison.apply_async(queue=POISON)
     assert int(count(sqs, tasks)["ApproximateNumberOfMessages"]) == TASKS
     assert int(count(sqs, ordered)["ApproximateNumberOfMessages"]) == 3
 
     worker = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "round_trip_celery", "worker"]
-        + ["--concurrency", "2", "--queues", f"{QUEUE},{FIFO}", "--loglevel", "INFO", "--without-mingle"]
+        + ["--concurrency", "2", "--queues", f"{QUEUE},{FIFO},{POISON}", "--loglevel", "INFO", "--without-mingle"]
         + ["--without-gossip", "--without-heartbeat"],
         cwd=Path(__file__).parent,
     )
@@ -88,6 +96,7 @@ def main():
         found = collect(sqs, reports, TASKS + 3)
         empty(sqs, tasks)
         empty(sqs, ordered)
+        (letter,) = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20, AttributeNames=["All"])["Messages"]
     finally:
         worker.terminate()
         worker.wait(30)
@@ -95,7 +104,8 @@ def main():
     assert sorted(content["sum"] for content in sums) == list(range(100, 100 + TASKS))
     assert [content["retries"] for content in sums if content["sum"] == 107] == [1]
     assert sorted(content["note"] for content in found if "note" in content) == ["a", "b", "c"]
-    assert int(count(sqs, dead)["ApproximateNumberOfMessages"]) == 0
+    assert json.loads(base64.b64decode(letter["Body"]))["headers"]["task"] == "poison"
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(":" + POISON)
 
 
 def count(sqs, url):

@@ -145,7 +145,8 @@ def serving(pombo: str) -> Iterator[str]:
     """A broker on a free port, in memory; the address is read from its ready line."""
     ENVIRONMENTS.mkdir(exist_ok=True)  # served from there: no pombo.toml of the user's
     command = [str(Path(pombo).absolute()), "serve", "--port", "0", "--data", ":memory:"]
-    with subprocess.Popen(command, cwd=ENVIRONMENTS, stdout=subprocess.PIPE, text=True) as process:
+    log = (ENVIRONMENTS / "broker.log").open("w")
+    with log, subprocess.Popen(command, cwd=ENVIRONMENTS, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             yield address_of(process)
         finally:
@@ -159,7 +160,7 @@ def address_of(process: "subprocess.Popen[str]") -> str:
         found = re.search(r"http://\S+:\d+", line)
         if found and line.rstrip().endswith("Ready."):
             return found[0]
-    raise SystemExit("the broker ended before it was ready")
+    raise SystemExit(f"the broker ended before it was ready: {(ENVIRONMENTS / 'broker.log').read_text()}")
 
 
 if __name__ == "__main__":

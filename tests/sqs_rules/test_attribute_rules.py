@@ -1,4 +1,4 @@
-"""Queue attributes: strings in, settings out, and what is refused. Source: SQS API Reference, CreateQueue; AWS_SEMANTICS A2."""
+"""Queue attributes: strings in, settings out, and what is refused. Source: SQS API Reference, CreateQueue."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_every_setting_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["", " 1", "1 ", "+1", "1_0", "1.0", "1e1", "０", "901", "-1", "9" * 5_000])
+@pytest.mark.parametrize("value", ["", " 1", "1 ", "+1", "1_0", "1.0", "1e1", "\uff10", "901", "-1", "9" * 5_000])
 def test_numbers_are_plain_and_in_range(value: str) -> None:
     text = refusal(InvalidAttributeValue, DelaySeconds=value)
     assert text == "Invalid value for the parameter DelaySeconds."
@@ -144,9 +144,13 @@ def test_one_kind_of_encryption_at_a_time() -> None:
     assert turned == {"SqsManagedSseEnabled": "true"}
 
 
-@pytest.mark.parametrize("policy", ["{", "[]", "1", '"text"', "[" * 100_000])
+@pytest.mark.parametrize("policy", ["{", "[]", "1", '"text"', "[" * 100_000, '{"Id":"\uffff"}'])
 def test_a_policy_is_a_json_object(policy: str) -> None:
     refusal(InvalidAttributeValue, Policy=policy)
+
+
+def test_no_value_holds_what_xml_cannot_carry() -> None:
+    assert refusal(InvalidAttributeValue, KmsMasterKeyId="a\x00b") == "Invalid value for the parameter KmsMasterKeyId."
 
 
 def test_attributes_are_compared_by_what_they_mean() -> None:

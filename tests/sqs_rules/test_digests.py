@@ -1,4 +1,8 @@
-"""MD5OfMessageAttributes. Expectations: bytes written out by hand after the Developer Guide's description, hashed by md5sum."""
+"""MD5OfMessageAttributes.
+
+Expectations: the MD5 of bytes that are written out by hand after the Developer Guide's description, and digests that AWS has
+answered.
+"""
 
 import hashlib
 

@@ -98,7 +98,8 @@ def test_numbers(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", ".", "e1", "1e", "1,5", "0x1", "NaN", "inf", "1 ", "١", "1_0", "1.1e126", "-1.1e128", "1e9999999"]
+    "value",
+    ["", ".", "e1", "1e", "1,5", "0x1", "NaN", "inf", "1 ", "\u0661", "1_0", "1.1e126", "-1.1e128", "1e9999999"],
 )
 def test_what_is_no_number(value: str) -> None:
     refusal("n", string(value, "Number"))

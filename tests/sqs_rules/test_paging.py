@@ -30,7 +30,7 @@ def test_without_max_results_there_are_a_thousand_and_no_token() -> None:
 
 @pytest.mark.parametrize("token", ["nonsense", "!", "é", "cXVldWUtMQ==", "YWZ0ZXI6/w==", "YWZ0ZXI6_w=="])
 def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
-    with pytest.raises(InvalidParameterValue, match="Invalid or expired next token."):
+    with pytest.raises(InvalidParameterValue, match="Invalid or expired next token"):
         read_token(token)
 
 

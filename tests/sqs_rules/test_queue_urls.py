@@ -1,4 +1,4 @@
-"""Which queue a QueueUrl names. The host is never trusted, the path decides; see AWS_SEMANTICS A5."""
+"""Which queue a QueueUrl names. The host is never trusted, the path decides."""
 
 from typing import cast
 
@@ -83,5 +83,5 @@ def test_what_is_no_queues_address(url: str) -> None:
 
 @pytest.mark.parametrize("url", [None, ""])
 def test_a_queue_url_is_required(url: str | None) -> None:
-    with pytest.raises(MissingParameter, match="The request must contain the parameter QueueUrl."):
+    with pytest.raises(MissingParameter, match="must contain the parameter QueueUrl"):
         queue_name(call(), url)

@@ -21,7 +21,7 @@ def test_a_count_is_a_number_or_its_digits(given: int | str, count: int) -> None
     assert read_redrive_policy(policy(deadLetterTargetArn=NAME.arn, maxReceiveCount=given)) == Redrive(NAME, count)
 
 
-@pytest.mark.parametrize("given", [0, 1001, -1, 1.5, True, None, "", "many", "1.0", " 1", "٣", "0001001", [1]])
+@pytest.mark.parametrize("given", [0, 1001, -1, 1.5, True, None, "", "many", "1.0", " 1", "\u0663", "0001001", [1]])
 def test_other_counts_are_refused(given: object) -> None:
     with pytest.raises(InvalidParameterValue, match="valid values are from 1 to 1000 both inclusive"):
         read_redrive_policy(policy(deadLetterTargetArn=NAME.arn, maxReceiveCount=given))

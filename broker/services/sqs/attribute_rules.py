@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from broker.core.admission import characters_allowed
 from broker.core.errors import InvalidAttributeValue
 from broker.core.settings import QueueSettings, RedriveAllow
 from broker.services.sqs.errors import InvalidAttributeName
@@ -74,6 +75,8 @@ def check_attributes(given: Mapping[str, str], *, fifo: bool, creating: bool) ->
             raise InvalidAttributeName(f"Unknown Attribute {name}.")
         if name in FIFO_DEFAULTS and name not in DEFAULTS and not fifo:
             raise InvalidAttributeName(f"You can specify the {name} only when FifoQueue is set to true.")
+        if not characters_allowed(value.encode()):
+            raise _invalid(name)
         checked[name] = check(name, value)
     return checked
 

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from broker.core.admission import characters_allowed
 from broker.core.engine import Engine
 from broker.core.errors import InvalidParameterValue, MissingParameter
 from broker.core.settings import QueueName
@@ -63,6 +64,8 @@ def check_tags(name: QueueName, tags: Mapping[str, str]) -> None:
         _check_key(key)
         if len(value) > _VALUE_MAX:
             raise InvalidParameterValue(f"Tag values must be between 0 and {_VALUE_MAX} characters in length.")
+        if not characters_allowed((key + value).encode()):
+            raise InvalidParameterValue("Tag keys and values must not contain control characters.")
     if len(tags) > TAGS_MAX:
         raise InvalidParameterValue(f"Too many tags added for queue {name.name}.")
 

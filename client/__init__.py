@@ -1,0 +1,1 @@
+"""For programs that use a broker: Pombo, or AWS itself."""

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: processes, signals, exit codes, and lines on the terminal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+POMBO = [sys.executable, "-m", "broker.cli"]
+
+
+@contextmanager
+def serving(data: Path | str, *flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A broker's process and its address, once it has said that it is ready."""
+    process = subprocess.Popen(
+        [*POMBO, "serve", "--port", "0", "--data", str(data), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        assert line.endswith("Ready.\n"), process.stderr.read()
+        yield process, line.split(" on ")[1].split(",")[0]
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def refused(*arguments: str, cwd: Path | None = None) -> str:
+    """The one line that a command which cannot work leaves on standard error."""
+    ran = subprocess.run([*POMBO, *arguments], capture_output=True, text=True, timeout=30, check=False, cwd=cwd)
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    return ran.stderr
+
+
+def call(url: str, operation: str, **parameters: object) -> dict[str, object]:
+    request = urllib.request.Request(
+        url,
+        json.dumps(parameters).encode(),
+        {"X-Amz-Target": f"AmazonSQS.{operation}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        return dict(json.load(reply))
+
+
+def test_sigterm_answers_long_polls_and_exits_with_0(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as (process, url):
+        call(url, "CreateQueue", QueueName="q")
+        session = botocore.session.get_session()
+        assert session is not None
+        poll = subprocess.Popen([sys.executable, "-c", _POLL, url], stdout=subprocess.PIPE, text=True)
+        assert poll.stdout is not None
+        assert poll.stdout.readline() == "polling\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+        assert poll.communicate(timeout=10)[0] == "200 {}\n"
+
+
+_POLL = """
+import http.client, json, sys
+from urllib.parse import urlsplit
+connection = http.client.HTTPConnection(urlsplit(sys.argv[1]).netloc)
+body = json.dumps({"QueueUrl": "q", "WaitTimeSeconds": 20})
+connection.request("POST", "/", body, {"X-Amz-Target": "AmazonSQS.ReceiveMessage"})
+first = http.client.HTTPConnection(urlsplit(sys.argv[1]).netloc)
+for _ in range(3):
+    first.request("GET", "/health")
+    first.getresponse().read()
+print("polling", flush=True)
+reply = connection.getresponse()
+print(reply.status, reply.read().decode())
+"""
+
+
+def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as (process, url):
+        call(url, "CreateQueue", QueueName="q")
+        call(url, "SendMessage", QueueUrl="q", MessageBody="still here")
+        process.kill()
+    with serving(tmp_path / "data") as (_, url):
+        (message,) = call(url, "ReceiveMessage", QueueUrl="q")["Messages"]  # type: ignore[misc]
+        assert message["Body"] == "still here"
+
+
+def test_a_second_broker_on_the_same_data_refuses_to_start(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as (process, _):
+        said = refused("serve", "--port", "0", "--data", str(tmp_path / "data"))
+        assert "in use" in said
+        assert str(process.pid) in said
+
+
+def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
+    with serving(":memory:") as (_, url):
+        assert "address already in use" in refused("serve", "--data", ":memory:", "--port", url.rpartition(":")[2])
+
+
+def test_a_damaged_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        process.wait(5)
+    (database,) = (tmp_path / "data").glob("*.db*")
+    database.write_bytes(b"not a database" * 100)
+    assert "left as it is" in refused("serve", "--port", "0", "--data", str(tmp_path / "data"))
+    assert database.read_bytes() == b"not a database" * 100
+
+
+def test_a_bad_flag_is_refused_by_name(tmp_path: Path) -> None:
+    assert "--synchronous is 'never'; expected one of full, normal, off" in refused(
+        "serve", "--synchronous", "never", cwd=tmp_path
+    )
+
+
+def test_declared_queues_exist_when_the_broker_is_ready(tmp_path: Path) -> None:
+    config = tmp_path / "pombo.toml"
+    config.write_text('[queues.orders]\ndead_letter_queue = "failed"\n[queues.failed]\n')
+    for _ in range(2):
+        with serving(tmp_path / "data", "--config", str(config)) as (process, url):
+            assert len(call(url, "ListQueues")["QueueUrls"]) == 2  # type: ignore[arg-type]
+            attributes = call(url, "GetQueueAttributes", QueueUrl="orders", AttributeNames=["RedrivePolicy"])
+            assert "failed" in str(attributes)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[queues.orders]\nattributes = { VisibilityTimeout = 50000 }\n", "VisibilityTimeout"),
+        ('[queues.a]\ndead_letter_queue = "b"\n[queues.b]\ndead_letter_queue = "a"\n', "circle"),
+        ('[queues."a b"]\n', "queues.a b"),
+    ],
+)
+def test_a_queue_that_cannot_be_declared_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
+    config = tmp_path / "pombo.toml"
+    config.write_text(text)
+    assert said in refused("serve", "--port", "0", "--data", ":memory:", "--config", str(config))
+
+
+def test_a_live_database_can_be_copied_and_served(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    with serving(tmp_path / "data") as (_, url):
+        call(url, "CreateQueue", QueueName="q")
+        call(url, "SendMessage", QueueUrl="q", MessageBody="copied")
+        (database,) = (tmp_path / "data").glob("*.db")
+        copy.mkdir()
+        command = [*POMBO, "backup", str(copy / database.name), "--data", str(tmp_path / "data")]
+        assert subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+        assert "exists" in refused("backup", str(copy / database.name), "--data", str(tmp_path / "data"))
+    with serving(copy) as (_, url):
+        assert "copied" in str(call(url, "ReceiveMessage", QueueUrl="q"))
+
+
+def test_json_logs_hold_the_request_id_and_the_reason_of_a_refusal(tmp_path: Path) -> None:
+    with serving(":memory:", "--log-format", "json") as (process, url):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            call(url, "SendMessage", QueueUrl="missing", MessageBody="x")
+        request_id = error.value.headers["x-amzn-RequestId"]
+        error.value.close()
+        assert process.stderr is not None
+        line = json.loads(process.stderr.readline())
+    assert line["request_id"] == request_id
+    assert line["error"] == "QueueDoesNotExist"
+    assert line["operation"] == "AmazonSQS.SendMessage"
