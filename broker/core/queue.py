@@ -190,9 +190,7 @@ class Queue(QueueState):
         if redrive is None or message.receive_count < redrive.max_receive_count:
             return False
         target = self.dead_letter_target
-        if target is None or target is self or target.settings.fifo != self.settings.fifo:
-            return False
-        return target.settings.redrive_allow.allows(self.name.arn)
+        return target is not None and target is not self and target.settings.fifo == self.settings.fifo
 
     # Retention
 

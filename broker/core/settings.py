@@ -41,10 +41,6 @@ class RedriveAllow:
     permission: Literal["allowAll", "denyAll", "byQueue"] = "allowAll"
     sources: tuple[str, ...] = ()
 
-    def allows(self, source: str) -> bool:
-        """Whether the queue with this ARN may use the dead-letter queue."""
-        return self.permission == "allowAll" or (self.permission == "byQueue" and source in self.sources)
-
     def permits(self, source: QueueName) -> bool:
         """Whether a queue may have the owner of this policy as its dead-letter queue."""
         return self.permission == "allowAll" or (self.permission == "byQueue" and source.arn in self.sources)

@@ -36,6 +36,7 @@ class Operation:
     request: type[msgspec.Struct]
     reply: type[msgspec.Struct] | None  # None: an empty reply
     handler: Handler
+    at_queue: bool = True  # whether a Query request for it may be sent to a queue's path
 
 
 @dataclass(slots=True)
@@ -49,13 +50,18 @@ class Service:
     operations: dict[str, Operation] = field(default_factory=dict)
 
     def operation(
-        self, name: str, request: type[msgspec.Struct], reply: type[msgspec.Struct] | None = None
+        self,
+        name: str,
+        request: type[msgspec.Struct],
+        reply: type[msgspec.Struct] | None = None,
+        *,
+        at_queue: bool = True,
     ) -> Callable[[H], H]:
         """Register a handler: `async def handler(call: Call, request: Request) -> Reply`."""
 
         def register(handler: H) -> H:
             assert name not in self.operations, f"{name} is declared twice"
-            self.operations[name] = Operation(name, request, reply, handler)
+            self.operations[name] = Operation(name, request, reply, handler, at_queue)
             return handler
 
         return register

@@ -17,6 +17,7 @@ from broker.core.engine import Engine, Job
 from broker.core.ledger import Ledger
 from broker.core.message import Delivery
 from broker.core.queue import Queue
+from broker.core.settings import QueueName
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitUncertain, Recovered, Store, StoreError
@@ -121,12 +122,17 @@ class Runtime:
             if not connected():
                 return ()
             deliveries: Sequence[Delivery] | None
-            deliveries = await self.call(self.engine.receive, queue, count, visibility_ms, attempt_id)
+            deliveries = await self.call(self._receive, queue.name, count, visibility_ms, attempt_id)
             if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                 return deliveries
+            queue = self.engine.find_queue(queue.name)
             deliveries = await self._wait(queue, count, visibility_ms, attempt_id, until_ms, until_s, connected)
             if deliveries is not None:
                 return deliveries
+
+    def _receive(self, name: QueueName, count: int, visibility_ms: int, attempt_id: str | None) -> Sequence[Delivery]:
+        # By name: after a failed commit the queue is another object.
+        return self.engine.receive(self.engine.find_queue(name), count, visibility_ms, attempt_id)
 
     async def _wait(
         self,

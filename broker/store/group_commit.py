@@ -45,7 +45,7 @@ class WriterThread:
             failure: BaseException | None = None
             try:
                 result = function()
-            except BaseException as error:  # noqa: BLE001 - handed to the event loop, which decides
+            except BaseException as error:  # handed to the event loop, which decides
                 failure = error
             self._loop.call_soon_threadsafe(then, result, failure)
             del call, function, then, result, failure
@@ -150,7 +150,8 @@ class GroupCommit:
             self._parked.append(partial(_settle, future))
             self.kick()
         else:
-            assert self._under_way is not None and number == self._under_way.number, "no such batch yet"
+            assert self._under_way is not None
+            assert number == self._under_way.number, "no such batch yet"
             self._under_way_parked.append(partial(_settle, future))
         await future
 
@@ -164,7 +165,8 @@ class GroupCommit:
 
     def resume(self, batch_number: int) -> None:
         """Go on after a failed commit: memory was rebuilt from the store, whose last batch is `batch_number`."""
-        assert self._failed and self._under_way is None
+        assert self._failed
+        assert self._under_way is None
         self._failed = False
         self.committed = batch_number
         self._gathering = Batch(batch_number + 1)

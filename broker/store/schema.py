@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Final
 
-from broker.store.base import StoreUnusable
+from broker.store.base import StoreError, StoreUnusable
 from broker.store.directory import sync_directory
 
 APPLICATION_ID: Final = 0x506F6D62  # "Pomb"
@@ -122,6 +122,15 @@ def _copy(connection: sqlite3.Connection, copy: str) -> None:
         os.unlink(part)
     connection.execute("VACUUM INTO ?", (part,))
     publish(part, copy)
+
+
+def name_for_part(path: str) -> str:
+    """Where a file is written before it gets its name. Raises StoreError if there is a file at either place."""
+    part = path + ".part"
+    for taken in (path, part):
+        if os.path.exists(taken):
+            raise StoreError(f"{taken} exists; a backup never replaces a file")
+    return part
 
 
 def publish(part: str, path: str) -> None:

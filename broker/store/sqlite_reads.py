@@ -1,7 +1,7 @@
 """The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's.
 
-Three connections, opened when first needed: pages that a caller of the broker waits for never queue up behind a look or a backup. Nothing stays open between
-two awaits. This module knows nothing of the writer.
+Three connections, opened when first needed: pages that a caller of the broker waits for never queue up behind a look or a
+backup. Nothing stays open between two awaits. This module knows nothing of the writer.
 """
 
 import asyncio
@@ -173,9 +173,7 @@ class SqliteReads:
 
     async def backup(self, path: str) -> None:
         assert self._backups is not None, "the store is not open"
-        part = path + ".part"
-        if os.path.exists(path) or os.path.exists(part):
-            raise StoreError(f"{path} or {part} exists; a backup never replaces a file")
+        part = await asyncio.to_thread(schema.name_for_part, path)
         try:
             # One read transaction. It copies what is live, so the copy has no unused pages.
             await self._backups.fetch("VACUUM INTO ?", (part,))

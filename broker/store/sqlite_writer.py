@@ -6,7 +6,8 @@ a transaction; it knows nothing of files, threads or waiting replies.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ _VACUUM_PAGES: Final = 64
 _FREE_PAGES_KEPT: Final = 4096
 _PRIMARY_CODE: Final = 0xFF
 _ROWS_MAX: Final = sql.ROWS_PER_STATEMENT[-1]
+
+# What the file or the disk is to blame for; the other errors of the module are bugs of ours.
+_OF_THE_FILE: Final = (sqlite3.OperationalError, sqlite3.DatabaseError)
 
 # What happens to the data is out of our hands after these, whenever they come.
 _UNCERTAIN: Final = frozenset(
@@ -52,26 +56,14 @@ class Writer:
 
     def grant(self, count: int) -> range:
         """The next `count` sequence numbers, durably taken."""
-        self._begin()
-        try:
-            # Also with synchronous = NORMAL: a number that was granted twice would overwrite a message.
+        with self._transaction():
             ((newest,),) = self.connection.execute(sql.GRANT, (count,)).fetchall()
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
-        self._commit()
         return range(newest - count + 1, newest + 1)
 
     def apply(self, batch: Batch) -> None:
         """Commit a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
-        self._begin()
-        try:
+        with self._transaction():
             self._write(batch)
-        except sqlite3.OperationalError as error:
-            raise self._failure(error) from error
-        except BaseException:
-            self._roll_back()
-            raise
-        self._commit()
 
     def _write(self, batch: Batch) -> None:
         if batch.messages:
@@ -125,14 +117,10 @@ class Writer:
         until_s = process_time_s() + _SLICE_S
         self._relax(True)
         try:
-            self._begin()
-            try:
+            with self._transaction():
                 more = self._clear_some()
                 while more and process_time_s() < until_s:
                     more = self._clear_some()
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
-            self._commit()
         finally:
             self._relax(False)
         return more
@@ -165,10 +153,9 @@ class Writer:
             return False
         self._relax(True)
         try:
-            # The pragma yields a row without columns for each page, which `execute` takes for the end.
-            self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-        except sqlite3.OperationalError as error:
-            raise self._failure(error) from error
+            with self._failing():
+                # The pragma yields a row without columns for each page, which `execute` takes for the end.
+                self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
         finally:
             self._relax(False)
         return True
@@ -177,19 +164,26 @@ class Writer:
         if self._synchronous == "FULL":
             self.connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
 
-    def _begin(self) -> None:
-        try:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._failing():
             self.connection.execute(sql.BEGIN)
-        except sqlite3.OperationalError as error:
-            raise self._failure(error) from error
-
-    def _commit(self) -> None:
-        try:
+            yield
+        with self._failing(committing=True):
             self.connection.execute(sql.COMMIT)
-        except sqlite3.OperationalError as error:
-            raise self._failure(error, committing=True) from error
 
-    def _failure(self, error: sqlite3.Error, *, committing: bool = False) -> StoreError:
+    @contextmanager
+    def _failing(self, *, committing: bool = False) -> Iterator[None]:
+        """Whatever is raised in here rolls back; what the file is to blame for becomes an error of the store."""
+        try:
+            yield
+        except BaseException as error:
+            if type(error) in _OF_THE_FILE:
+                raise self._failure(error, committing=committing) from error
+            self._roll_back()
+            raise
+
+    def _failure(self, error: BaseException, *, committing: bool) -> StoreError:
         """Roll back, and say what the error means. Anything but a full disk at the commit point leaves the commit in doubt."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         primary = code & _PRIMARY_CODE

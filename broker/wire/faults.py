@@ -1,5 +1,6 @@
 """Errors on the wire: the one place where an error becomes a status, headers and a body, for each protocol."""
 
+import re
 from xml.sax.saxutils import escape
 
 import msgspec
@@ -10,6 +11,8 @@ from broker.wire.http import HttpResponse
 JSON_TYPE = "application/x-amz-json-1.0"
 XML_TYPE = "text/xml"
 XML_DECLARATION = '<?xml version="1.0"?>'
+_MESSAGE_MAX = 4096
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class SerializationException(AwsError):
@@ -69,7 +72,7 @@ class RequestEntityTooLarge(AwsError):
 
 def json_fault(error: AwsError, request_id: str) -> HttpResponse:
     """An error in AWS JSON."""
-    body = msgspec.json.encode({"__type": f"{error.namespace}#{error.shape}", "message": error.message})
+    body = msgspec.json.encode({"__type": f"{error.namespace}#{error.shape}", "message": told(error.message)})
     return HttpResponse(
         error.status,
         body,
@@ -86,12 +89,15 @@ def xml_fault(error: AwsError, request_id: str, namespace: str) -> HttpResponse:
     body = (
         f'{XML_DECLARATION}<ErrorResponse xmlns="{namespace}"><Error>'
         f"<Type>{'Sender' if error.sender else 'Receiver'}</Type><Code>{escape_text(error.query_code)}</Code>"
-        f"<Message>{escape_text(error.query_message)}</Message><Detail/></Error>"
+        f"<Message>{escape_text(told(error.query_message))}</Message><Detail/></Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     )
-    return HttpResponse(
-        error.status, body.encode("utf-8", "replace"), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id}
-    )
+    return HttpResponse(error.status, body.encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})
+
+
+def told(message: str) -> str:
+    """An error's text as its caller is told it: what the caller sent comes back at a sensible length, and fit for XML."""
+    return _NOT_XML.sub("?", message[:_MESSAGE_MAX])
 
 
 def escape_text(text: str) -> str:

@@ -20,7 +20,7 @@ from broker.wire.query_form import parse_form
 from broker.wire.sigv4 import identify
 
 _QUEUE_PATH: Final = re.compile(r"^/(?:queue/[^/]+/)?\d{12}/[^/]+/?$")
-_NOT_ON_A_QUEUE: Final = frozenset({"CreateQueue", "ListQueues"})
+_LOGGED_MAX: Final = 500
 _log = logging.getLogger("pombo.wire")
 
 
@@ -108,7 +108,7 @@ class Router:
         if not action:
             raise MissingAction
         codec = self._query.get((version, action)) or (self._by_action.get(action) if not version else None)
-        if codec is None or (action in _NOT_ON_A_QUEUE and _QUEUE_PATH.match(path)):
+        if codec is None or (not codec.operation.at_queue and _QUEUE_PATH.match(path)):
             raise InvalidAction(action)
         return codec
 
@@ -137,7 +137,7 @@ class Router:
             "%s refused: %s: %s",
             operation or "a request",
             error.shape,
-            error.message,
+            error.message[:_LOGGED_MAX],
             extra={"request_id": request_id, "operation": operation, "error": error.shape, "status": error.status},
         )
         return response

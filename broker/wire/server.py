@@ -6,6 +6,7 @@ answered together at most INTAKE_BYTES_MAX, beyond which reading pauses.
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -22,9 +23,12 @@ INTAKE_BYTES_MAX: Final = 64 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
 _SHUTDOWN_S: Final = 3.0
 _HEADER_BYTES_MAX: Final = 16_384
+_CHUNKED_BYTES: Final = 65_536  # what a body of unknown length is taken to be at first
 _log = logging.getLogger("pombo.wire")
 _transport_log = logging.getLogger("pombo.wire.transport")
 _transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::\d{1,5})?")
 
 PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
@@ -40,11 +44,15 @@ class Intake:
         self._free = bytes_max
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def take_at_once(self, size: int) -> bool:
+        """Whether `size` bytes may come in without waiting; they are taken then."""
+        if self._free < size or self._waiting:
+            return False
+        self._free -= size
+        return True
+
     async def take(self, size: int) -> None:
         """Wait until `size` bytes may come in."""
-        if self._free >= size and not self._waiting:
-            self._free -= size
-            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, future))
         await future
@@ -99,58 +107,65 @@ class Server:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         size = request.content_length or 0
-        reserved = min(size, BODY_BYTES_MAX) if size or not request.can_read_body else 65_536
-        await self._intake.take(reserved)
+        reserved = min(size, BODY_BYTES_MAX) if size or not request.can_read_body else _CHUNKED_BYTES
+        if not self._intake.take_at_once(reserved):
+            await self._intake.take(reserved)
         try:
             response = await self._answer(request, size)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
-            response = HttpResponse(500, b"Internal failure.", {"Content-Type": "text/plain"})
+            response = _plain(500, b"Internal failure.")
         finally:
             self._intake.give(reserved)
         return web.Response(status=response.status, body=response.body, headers=response.headers)
 
     async def _answer(self, request: web.BaseRequest, size: int) -> HttpResponse:
         try:
-            if size > BODY_BYTES_MAX:
-                raise _TooLarge
-            if request.headers.get("Expect", "").lower() == "100-continue":
-                assert request.transport is not None
-                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = await self._read(request) if request.can_read_body else b""
+            content = request.content
+            if content.is_eof() and content.total_bytes <= BODY_BYTES_MAX:
+                body = content.read_nowait()  # it came with the headers
+            else:
+                body = await self._read(request, size)
         except _TooLarge:
             return self._too_large(request)
         except web.RequestPayloadError:
             # A body that cannot be decompressed, or whose chunks do not add up: nothing after it can be told apart either.
-            return HttpResponse(
-                400, b"The request body cannot be read.", {"Content-Type": "text/plain", "Connection": "close"}
-            )
+            return _plain(400, b"The request body cannot be read.")
         transport = request.transport
-        path, _, query_string = request.path_qs.partition("?")
-        host = request.headers.get("Host") or self.url.removeprefix("http://")
+        headers = request.headers
+        path, _, query_string = request.raw_path.partition("?")
+        host = headers.get("Host")
+        if host is not None and not _HOST.fullmatch(host):
+            return _plain(400, b"The Host header is not a host.")  # it would come back in queue URLs
         wanted = HttpRequest(
             request.method,
-            unquote(path),
+            unquote(path) if "%" in path else path,
             query_string,
-            request.headers,
+            headers,
             body,
-            f"{request.scheme}://{host}",
+            f"http://{host}" if host else self.url,
             lambda: transport is not None and not transport.is_closing(),
         )
-        for prefix, handler in self._prefixes:
-            if wanted.path.startswith(prefix):
-                return await handler(wanted)
+        if path != "/":
+            for prefix, handler in self._prefixes:
+                if wanted.path.startswith(prefix):
+                    return await handler(wanted)
         return await self._router.handle(wanted)
 
-    async def _read(self, request: web.BaseRequest) -> bytes:
+    async def _read(self, request: web.BaseRequest, size: int) -> bytes:
+        if size > BODY_BYTES_MAX:
+            raise _TooLarge
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            assert request.transport is not None
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         chunks = []
-        size = 0
+        read = 0
         async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > BODY_BYTES_MAX:
+            read += len(chunk)
+            if read > BODY_BYTES_MAX:
                 raise _TooLarge
             chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return b"".join(chunks)
 
     def _too_large(self, request: web.BaseRequest) -> HttpResponse:
         error = RequestEntityTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
@@ -161,3 +176,8 @@ class Server:
             response = xml_fault(error, "", "http://queue.amazonaws.com/doc/2012-11-05/")
         response.headers["Connection"] = "close"
         return response
+
+
+def _plain(status: int, text: bytes) -> HttpResponse:
+    """Below AWS's protocols: HTTP's own error, after which the connection is closed."""
+    return HttpResponse(status, text, {"Content-Type": "text/plain", "Connection": "close"})

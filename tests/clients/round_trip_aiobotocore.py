@@ -61,12 +61,12 @@ async def dead_letter(sqs):
 
 
 async def errors(sqs):
+    found = None
     try:
         await sqs.get_queue_url(QueueName="nowhere")
     except sqs.exceptions.QueueDoesNotExist as error:
-        assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
-    else:
-        raise AssertionError("a queue that does not exist was found")
+        found = error.response["Error"]["Code"]
+    assert found == "AWS.SimpleQueueService.NonExistentQueue", "a queue that does not exist was found"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def standard(sqs):
     sent = sqs.send_message(QueueUrl=url, MessageBody=BODY, MessageAttributes=ATTRIBUTES)
     entries = [{"Id": str(n), "MessageBody": f"batch {n}"} for n in range(9)]
     reply = sqs.send_message_batch(QueueUrl=url, Entries=entries)
-    assert len(reply["Successful"]) == 9 and not reply.get("Failed")
+    assert len(reply["Successful"]) == 9
+    assert not reply.get("Failed")
 
     messages = {}
     while len(messages) < 10:
@@ -89,13 +90,14 @@ def dead_letter(sqs):
 
 
 def errors(sqs):
+    found = None
     try:
         sqs.get_queue_url(QueueName="nowhere")
     except sqs.exceptions.QueueDoesNotExist as error:
-        assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    else:
-        raise AssertionError("a queue that does not exist was found")
+        found = error.response
+    assert found is not None, "a queue that does not exist was found"
+    assert found["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
+    assert found["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
 if __name__ == "__main__":

@@ -86,10 +86,18 @@ def main():
     assert int(count(sqs, tasks)["ApproximateNumberOfMessages"]) == TASKS
     assert int(count(sqs, ordered)["ApproximateNumberOfMessages"]) == 3
 
+    options = [
+        "--concurrency",
+        "2",
+        "--loglevel",
+        "INFO",
+        "--without-mingle",
+        "--without-gossip",
+        "--without-heartbeat",
+    ]
+    queues = ",".join((QUEUE, FIFO, POISON))
     worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "round_trip_celery", "worker"]
-        + ["--concurrency", "2", "--queues", f"{QUEUE},{FIFO},{POISON}", "--loglevel", "INFO", "--without-mingle"]
-        + ["--without-gossip", "--without-heartbeat"],
+        [sys.executable, "-m", "celery", "-A", "round_trip_celery", "worker", "--queues", queues, *options],
         cwd=Path(__file__).parent,
     )
     try:

@@ -159,6 +159,16 @@ def test_a_form_of_many_parameters(unharmed: Queue, broker: RunningBroker, accou
     assert 400 <= status < 500
 
 
+@pytest.mark.parametrize("part", [b"%", b"%4", b"a.", b"%41", b"+", b"=", b"&="], ids=repr)
+def test_no_form_keeps_the_broker_busy(broker: RunningBroker, account: str, part: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": credential(account)}
+    body = b"Action=ListQueues&x=1&" + part * (3_900_000 // len(part))
+    before_s = time.monotonic()
+    status, _, _ = broker.request("POST", "/", body, headers)
+    assert time.monotonic() - before_s < 0.5
+    assert status < 500
+
+
 BAD_CREDENTIALS = [
     "",
     "Basic dXNlcjpwYXNz",

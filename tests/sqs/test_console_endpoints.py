@@ -1,7 +1,6 @@
 """What is not AWS's: health, the clock, reset, and looking into a queue without receiving (ours and LocalStack's form)."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
@@ -72,13 +71,13 @@ def look(broker: RunningBroker, queue: Queue, **parameters: str | int) -> dict[s
 
 
 @pytest.fixture
-def three_states(queue: Queue) -> Iterator[Queue]:
+def three_states(queue: Queue) -> Queue:
     """A queue with a message in flight, a visible one and a delayed one."""
     queue.send("in flight", MessageGroupId="tenant", MessageAttributes={"a": string("x")})
     queue.receive_one()
     queue.send("visible")
     queue.send("delayed", DelaySeconds=100)
-    yield queue
+    return queue
 
 
 def test_looking_shows_every_message_and_its_state(broker: RunningBroker, three_states: Queue) -> None:

@@ -16,9 +16,9 @@ def test_a_deleted_message_never_comes_back(queue: Queue, clock: MessageClock) -
     queue.send()
     queue.delete(queue.receive_one())
     assert queue.counts() == (0, 0, 0)
-    clock.advance(HOUR := 3_600)
+    clock.advance(3_600)
     assert queue.receive() == []
-    clock.advance(12 * HOUR)
+    clock.advance(12 * 3_600)
     assert queue.receive() == []
 
 

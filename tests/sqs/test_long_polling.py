@@ -72,7 +72,8 @@ def test_a_poll_wakes_when_a_batch_is_sent(queue: Queue, start_poll: StartPoll) 
     poll = start_poll(queue)
     queue.send_many(["a", "b"])
     first = poll.bodies()
-    assert first and set(first + queue.receive_bodies()) == {"a", "b"}
+    assert first
+    assert set(first + queue.receive_bodies()) == {"a", "b"}
 
 
 def test_a_poll_wakes_when_a_delay_ends(queue: Queue, start_poll: StartPoll, clock: MessageClock) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_the_rate_follows_the_clock(dead: Queue, source: Queue, clock: MessageCl
     for _ in range(3):
         clock.advance(1)
         moved.append(source.counts()[0])
-    assert all(later - earlier == 2 for earlier, later in zip(moved, moved[1:], strict=False)), moved
+    assert all(later - earlier == 2 for earlier, later in pairwise(moved)), moved
     assert status(dead) == "RUNNING"
     assert tasks(dead)[0]["MaxNumberOfMessagesPerSecond"] == 2
     clock.advance(10)

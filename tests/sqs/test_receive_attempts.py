@@ -10,7 +10,7 @@ def shape(messages: list[Received]) -> list[tuple[str, str]]:
     return [(message["MessageId"], message["ReceiptHandle"]) for message in messages]
 
 
-def attempt(queue: Queue, id: str, count: int = 10) -> list[Received]:  # noqa: A002 (AWS's name)
+def attempt(queue: Queue, id: str, count: int = 10) -> list[Received]:
     return queue.receive(count, ReceiveRequestAttemptId=id)
 
 
@@ -50,7 +50,7 @@ def test_the_handles_of_a_repeated_attempt_delete(fifo: Queue) -> None:
 
 def test_an_attempt_is_forgotten_when_one_of_its_messages_was_deleted(fifo: Queue) -> None:
     fifo.send_in_group("g", "a", "b", "c")
-    a, b = attempt(fifo, "one", 2)
+    a, _ = attempt(fifo, "one", 2)
     fifo.delete(a)
     assert a["MessageId"] not in [message["MessageId"] for message in attempt(fifo, "one", 2)]
 

@@ -14,7 +14,7 @@ MIB = 1_048_576
 SQS = "AWS.SimpleQueueService."
 
 
-def entry(id: str, body: str = "hello", **more: Any) -> dict[str, Any]:  # noqa: A002 (AWS's name)
+def entry(id: str, body: str = "hello", **more: Any) -> dict[str, Any]:
     return {"Id": id, "MessageBody": body, **more}
 
 

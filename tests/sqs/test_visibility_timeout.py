@@ -220,7 +220,7 @@ def test_the_query_protocol_changes(queue: Queue, sqs_query: QueryClient) -> Non
     assert queue.receive_bodies() == ["a"]
 
 
-def entry(id: str, message: dict[str, Any] | str, seconds: int) -> dict[str, Any]:  # noqa: A002 (AWS's name)
+def entry(id: str, message: dict[str, Any] | str, seconds: int) -> dict[str, Any]:
     handle = message if isinstance(message, str) else message["ReceiptHandle"]
     return {"Id": id, "ReceiptHandle": handle, "VisibilityTimeout": seconds}
 

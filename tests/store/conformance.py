@@ -9,6 +9,7 @@ A backend runs it in three lines:
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -160,7 +161,7 @@ class StoreConformance:
         granted = [*first, *second, *third]
         assert len(granted) == 106
         assert min(granted) > 0
-        assert all(later > earlier for earlier, later in zip(granted, granted[1:], strict=False))
+        assert all(later > earlier for earlier, later in pairwise(granted))
         assert first == range(first.start, first.start + 100)
 
     # ---- batches

@@ -32,7 +32,7 @@ class CreateQueueResult(msgspec.Struct, rename="pascal"):
     queue_url: str
 
 
-@SERVICE.operation("CreateQueue", CreateQueueRequest, CreateQueueResult)
+@SERVICE.operation("CreateQueue", CreateQueueRequest, CreateQueueResult, at_queue=False)
 async def create_queue(call: Call, request: CreateQueueRequest) -> CreateQueueResult:
     """Make a queue, or find the one of this name if it has the given attributes."""
     name = QueueName(call.account, call.region, request.queue_name)
@@ -61,7 +61,7 @@ class ListQueuesResult(msgspec.Struct, rename="pascal", kw_only=True):
     next_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
-@SERVICE.operation("ListQueues", ListQueuesRequest, ListQueuesResult)
+@SERVICE.operation("ListQueues", ListQueuesRequest, ListQueuesResult, at_queue=False)
 async def list_queues(call: Call, request: ListQueuesRequest) -> ListQueuesResult:
     """The account's queues in the region, by name, up to 1,000 or MaxResults at a time."""
     check_max_results(request.max_results, PAGE_MAX)

@@ -26,6 +26,7 @@ from broker.services.sqs.visibility import VISIBILITY_S_MAX
 
 COUNT_MAX: Final = 10
 WAIT_S_MAX: Final = 20
+_NAMES_MAX: Final = 1_000  # a message has ten
 
 _SYSTEM_ATTRIBUTES: Final = frozenset(
     {
@@ -81,6 +82,9 @@ async def receive_message(call: Call, request: ReceiveMessageRequest) -> Receive
         raise _invalid("MaxNumberOfMessages", count, f"Must be between 1 and {COUNT_MAX}, if provided.")
     _check_range("VisibilityTimeout", request.visibility_timeout, VISIBILITY_S_MAX)
     _check_range("WaitTimeSeconds", request.wait_time_seconds, WAIT_S_MAX)
+    names = request.message_attribute_names or ()
+    if len(names) > _NAMES_MAX:
+        raise _invalid("MessageAttributeNames", len(names), f"Must be at most {_NAMES_MAX} names.")
     system = _system_attributes(request)
     runtime = call.runtime
     queue = await runtime.call(runtime.engine.find_queue, name)
@@ -98,7 +102,7 @@ async def receive_message(call: Call, request: ReceiveMessageRequest) -> Receive
     )
     if not deliveries:
         return ReceiveMessageResult()
-    wanted = selector(request.message_attribute_names)
+    wanted = selector(names)
     return ReceiveMessageResult(messages=[_message(delivery, system, wanted) for delivery in deliveries])
 
 

@@ -60,14 +60,14 @@ async def list_queue_tags(call: Call, request: ListQueueTagsRequest) -> ListQueu
 
 def check_tags(name: QueueName, tags: Mapping[str, str]) -> None:
     """The lengths of keys and values, and the number of all of a queue's tags. Raises InvalidParameterValue."""
+    if len(tags) > TAGS_MAX:
+        raise InvalidParameterValue(f"Too many tags added for queue {name.name}.")
     for key, value in tags.items():
         _check_key(key)
         if len(value) > _VALUE_MAX:
             raise InvalidParameterValue(f"Tag values must be between 0 and {_VALUE_MAX} characters in length.")
         if not characters_allowed((key + value).encode()):
             raise InvalidParameterValue("Tag keys and values must not contain control characters.")
-    if len(tags) > TAGS_MAX:
-        raise InvalidParameterValue(f"Too many tags added for queue {name.name}.")
 
 
 def _check_key(key: str) -> None:
