@@ -2,33 +2,38 @@
 
 PORT ?= 4566
 DATA ?= ./pombo-data
+PYTHON ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 WORKERS ?= auto
 ROUNDS ?= 100
 MESSAGES ?= 1000000
 
-FIND_PYTHON = for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+FIND_PYTHON = for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit 0; fi; done; \
-	echo "Pombo needs Python 3.11 or newer; none was found." >&2; exit 1
+	echo "Pombo needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python says where one is)." >&2; exit 1
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: serve install dev test lint types check crash backlog backlog-long bench clients clean
+.PHONY: serve install dev test lint types check crash backlog backlog-long bench clients clients-python clean
+
+serve: install
+	@$(VENV)/bin/pombo serve --port $(PORT) --data "$(DATA)"
 
 install: $(VENV)/.installed
 
+# An environment that was left half made, or whose Python is gone, is made good.
 $(VENV)/.installed: pyproject.toml
-	@python=$$($(FIND_PYTHON)) && { [ -x $(PY) ] || $$python -m venv $(VENV); }
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	@python=$$($(FIND_PYTHON)) && echo "Installing Pombo into $(VENV) …" && \
+		{ $(PY) -c 'import pip' 2>/dev/null || $$python -m venv $(VENV); }
+	@$(INSTALL) .
 	@touch $@
 
 dev: $(VENV)/.dev
 
 $(VENV)/.dev: $(VENV)/.installed
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "Installing what the tests need …"
+	@$(INSTALL) '.[dev]'
 	@touch $@
-
-serve: install
-	@$(VENV)/bin/pombo serve --port $(PORT) --data $(DATA)
 
 test: dev
 	@$(PY) -m pytest -q -n $(WORKERS)
@@ -59,5 +64,8 @@ bench: dev
 clients: dev
 	@$(PY) tests/clients/run.py
 
+clients-python: dev
+	@$(PY) tests/clients/run.py --python-only
+
 clean:
-	rm -rf $(VENV) .venv-clients build *.egg-info
+	rm -rf $(VENV) .venv-clients tests/clients/node/node_modules build *.egg-info

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -16,6 +16,7 @@ from broker.config import Config, ConfigError
 from broker.errors import AwsError
 from broker.store.backup import backup_directory
 from broker.store.base import StoreError
+from broker.store.directory import MEMORY
 
 
 @click.group()
@@ -50,16 +51,20 @@ def serve(file: str | None, **flags: Any) -> None:
 
 @main.command(name="backup")
 @click.argument("file")
-@click.option(
-    "--data", default="./pombo-data", show_default=True, help="Data directory to copy; a broker may be using it."
-)
-def back_up(file: str, data: str) -> None:
+@click.option("--data", help="Data directory to copy; a broker may be using it. [default: as serve's]")
+@click.option("--config", "settings_file", help="Configuration file. [default: pombo.toml, if there is one]")
+def back_up(file: str, data: str | None, settings_file: str | None) -> None:
     """Copy the database of a data directory to FILE, consistent as of one moment."""
     try:
-        backup_directory(data, file)
+        source = config.load({"data": data}, os.environ, settings_file).data
+        if source == MEMORY:
+            _fail(f"data is {MEMORY!r}; expected a directory, for what is in memory has no file to copy")
+        backup_directory(source, file)
+    except ConfigError as error:
+        _fail(str(error))
     except StoreError as error:
         _fail(f"cannot back up: {error}")
-    click.echo(f"{data} copied to {file} ({Path(file).stat().st_size} bytes).")
+    click.echo(f"{source} copied to {file} ({Path(file).stat().st_size} bytes).")
 
 
 def _run(settings: Config) -> None:
@@ -83,11 +88,11 @@ async def _serve(settings: Config) -> None:
 
 
 def _ready_line(settings: Config, broker: Broker) -> str:
-    durable = "in memory" if settings.data == ":memory:" else f"{settings.data} (synchronous={settings.synchronous})"
+    durable = "in memory" if settings.data == MEMORY else f"{settings.data} (synchronous={settings.synchronous})"
     return f"Pombo {__version__} on {broker.url}, data: {durable}, started in {broker.started_in_s:.2f} s. Ready."
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     click.echo(f"pombo: {text}", err=True)
     sys.exit(2)
 

@@ -54,26 +54,29 @@ class Config:
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = None) -> Config:
     """Put the sources together. `flags`: those that were given. `file`: None looks for pombo.toml here. Raises ConfigError."""
-    document = _read_file(file or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
+    file = file or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    document = _read_file(file)
+    where = Path(file or DEFAULT_FILE).name
     server = document.pop("server", {})
     queues = document.pop("queues", {})
     if document:
-        raise ConfigError(f"pombo.toml: unknown table {next(iter(document))!r}; expected [server] or [queues.NAME]")
+        raise ConfigError(f"{where}: unknown table {next(iter(document))!r}; expected [server] or [queues.NAME]")
+    if not isinstance(server, dict):
+        raise ConfigError(f"{where}: server is {server!r}; expected a table")
+    names = [f.name for f in fields(Config) if f.name != "queues"]
+    for name in server:
+        if name not in names:
+            raise ConfigError(f"{where}: unknown setting server.{name}; expected one of {', '.join(names)}")
     values: dict[str, Any] = {}
-    for name in (f.name for f in fields(Config) if f.name != "queues"):
+    for name in names:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if flags.get(name) is not None:
             values[name] = _checked(f"--{name.replace('_', '-')}", name, flags[name])
         elif variable in environment:
             values[name] = _checked(variable, name, environment[variable])
-        elif isinstance(server, dict) and name in server:
-            values[name] = _checked(f"pombo.toml: server.{name}", name, server[name])
-    if not isinstance(server, dict):
-        raise ConfigError(f"pombo.toml: server is {server!r}; expected a table")
-    for name in server:
-        if name not in {f.name for f in fields(Config)} or name == "queues":
-            raise ConfigError(f"pombo.toml: unknown setting server.{name}")
-    return Config(**values, queues=_declared(queues))
+        elif name in server:
+            values[name] = _checked(f"{where}: server.{name}", name, server[name])
+    return Config(**values, queues=_declared(where, queues))
 
 
 def _read_file(file: str | None) -> dict[str, Any]:
@@ -122,25 +125,22 @@ def _switch(source: str, value: Any) -> bool:
     raise ConfigError(f"{source} is {value!r}; expected on or off")
 
 
-def _declared(queues: Any) -> tuple[QueueDeclaration, ...]:
+def _declared(where: str, queues: Any) -> tuple[QueueDeclaration, ...]:
     if not isinstance(queues, dict):
-        raise ConfigError(f"pombo.toml: queues is {queues!r}; expected tables [queues.NAME]")
-    return tuple(_queue(name, table) for name, table in queues.items())
+        raise ConfigError(f"{where}: queues is {queues!r}; expected tables [queues.NAME]")
+    return tuple(_queue(f"{where}: queues.{name}", name, table) for name, table in queues.items())
 
 
-def _queue(name: str, table: Any) -> QueueDeclaration:
-    where = f"pombo.toml: queues.{name}"
+def _queue(where: str, name: str, table: Any) -> QueueDeclaration:
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is {table!r}; expected a table")
     known = {f.name for f in fields(QueueDeclaration)} - {"name"}
     for key in table:
         if key not in known:
             raise ConfigError(f"{where}.{key} is not known; expected one of {', '.join(sorted(known))}")
-    for key in ("attributes", "tags"):
-        if not isinstance(table.get(key, {}), dict):
-            raise ConfigError(f"{where}.{key} is {table[key]!r}; expected a table")
+    texts = {key: _texts(f"{where}.{key}", table.get(key, {})) for key in ("attributes", "tags")}
     for key in ("dead_letter_queue", "account", "region"):
-        if not isinstance(table.get(key, ""), str):
+        if not isinstance(table.get(key, "x"), str) or not table.get(key, "x"):
             raise ConfigError(f"{where}.{key} is {table[key]!r}; expected a text")
     account = table.get("account", "000000000000")
     if len(account) != 12 or not account.isascii() or not account.isdigit():
@@ -148,10 +148,20 @@ def _queue(name: str, table: Any) -> QueueDeclaration:
     count = table.get("max_receive_count", 10)
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 1000:
         raise ConfigError(f"{where}.max_receive_count is {count!r}; expected a number from 1 to 1000")
-    texts = {key: {str(k): _text(v) for k, v in table.get(key, {}).items()} for key in ("attributes", "tags")}
+    if "max_receive_count" in table and "dead_letter_queue" not in table:
+        raise ConfigError(f"{where}.max_receive_count is {count!r}; expected a dead_letter_queue beside it")
+    if "dead_letter_queue" in table and "RedrivePolicy" in texts["attributes"]:
+        raise ConfigError(f"{where}.attributes has a RedrivePolicy; expected it or dead_letter_queue, not both")
     return QueueDeclaration(name, **{**table, **texts})
 
 
-def _text(value: Any) -> str:
-    """AWS's attributes are texts; TOML's numbers and booleans are let pass for them."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _texts(where: str, table: Any) -> dict[str, str]:
+    """A table of texts, as AWS's attributes and tags are; TOML's numbers and booleans are let pass for them."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} is {table!r}; expected a table")
+    texts = {}
+    for key, value in table.items():
+        if not isinstance(value, str | int):
+            raise ConfigError(f"{where}.{key} is {value!r}; expected a text, a whole number or true or false")
+        texts[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return texts

@@ -10,8 +10,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 
 _HEAD = """# Compatibility
 
-Generated from the code (`python -m tests.compatibility`); a test keeps it true. What an operation does not list, AWS does not have either:
-the shapes are checked against AWS's service models.
+Generated from the code (`python -m tests.compatibility`); a test keeps it true. What an operation does not list, AWS does not have
+either: the shapes are checked against AWS's service models.
 """
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+
+from broker import __version__
 
 POMBO = [sys.executable, "-m", "broker.cli"]
 
@@ -163,6 +166,43 @@ def test_a_live_database_can_be_copied_and_served(tmp_path: Path) -> None:
         assert "exists" in refused("backup", str(copy / database.name), "--data", str(tmp_path / "data"))
     with serving(copy) as (_, url):
         assert "copied" in str(call(url, "ReceiveMessage", QueueUrl="q"))
+
+
+def test_backup_finds_the_data_as_serve_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(tmp_path / "elsewhere"):
+        pass
+    monkeypatch.setenv("POMBO_DATA", str(tmp_path / "elsewhere"))
+    command = [*POMBO, "backup", str(tmp_path / "copy.db")]
+    assert subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+    assert (tmp_path / "copy.db").exists()
+
+
+def test_what_is_in_memory_or_missing_cannot_be_copied(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    assert "expected a directory" in refused("backup", str(copy), "--data", ":memory:")
+    assert "holds no database" in refused("backup", str(copy), "--data", str(tmp_path / "nothing"))
+    assert not copy.exists()
+
+
+def test_the_ready_line_names_address_data_and_time(tmp_path: Path) -> None:
+    command = [*POMBO, "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert re.fullmatch(
+            rf"Pombo {re.escape(__version__)} on http://127\.0\.0\.1:\d+, data: {re.escape(str(tmp_path))}/data "
+            r"\(synchronous=full\), started in \d+\.\d\d s\. Ready\.\n",
+            process.stdout.readline(),
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 0
+        assert process.stderr.read() == ""
+
+
+def test_the_version_is_said() -> None:
+    said = subprocess.run([*POMBO, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    assert said.stdout == f"pombo, version {__version__}\n"
 
 
 def test_json_logs_hold_the_request_id_and_the_reason_of_a_refusal(tmp_path: Path) -> None:

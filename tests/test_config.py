@@ -71,6 +71,18 @@ def test_queues_are_declared_by_name(tmp_path: Path) -> None:
         ("[queues.a]\nattributes = 1", "queues.a.attributes"),
         ("[queues.a]\naccount = '1'", "queues.a.account"),
         ("[queues.a]\nmax_receive_count = 0", "queues.a.max_receive_count"),
+        ("[queues.a]\nmax_receive_count = 3", "queues.a.max_receive_count is 3; expected a dead_letter_queue"),
+        ("[queues.a]\nmax_receive_count = true", "queues.a.max_receive_count is True; expected a number"),
+        ("[queues.a]\nregion = 1", "queues.a.region is 1; expected a text"),
+        ("[queues.a]\nregion = ''", "queues.a.region is ''; expected a text"),
+        ("[queues.a]\nattributes = { VisibilityTimeout = 1.5 }", "queues.a.attributes.VisibilityTimeout is 1.5"),
+        ("[queues.a]\ntags = { team = ['x'] }", "queues.a.tags.team is .*; expected a text"),
+        ("[queues.a]\ndead_letter_queue = 'b'\nattributes = { RedrivePolicy = '{}' }", "not both"),
+        ("[queues]\na = 1", "queues.a is 1; expected a table"),
+        ("server = 1", "server is 1; expected a table"),
+        ("[server]\nport = true", "server.port is True; expected a port"),
+        ("[server]\nqueues = 1", "server.queues; expected one of host, port"),
+        ("[server]\nallowed_hosts = [1]", "server.allowed_hosts is .*; expected names"),
         ("queues = 1", "queues"),
         ("[server", "not valid TOML"),
     ],
@@ -78,6 +90,27 @@ def test_queues_are_declared_by_name(tmp_path: Path) -> None:
 def test_what_pombo_toml_gets_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         load({}, {}, write(tmp_path, text))
+
+
+def test_names_that_are_allowed_come_as_a_list_or_with_commas(tmp_path: Path) -> None:
+    empty = write(tmp_path, "")
+    assert load({"allowed_hosts": "Pombo, queues.example,"}, {}, empty).allowed_hosts == ("pombo", "queues.example")
+    named = write(tmp_path, '[server]\nallowed_hosts = ["pombo", "queues.example"]\n')
+    assert load({}, {}, named).allowed_hosts == ("pombo", "queues.example")
+
+
+def test_switches_are_said_in_each_sources_own_way(tmp_path: Path) -> None:
+    file = write(tmp_path, "[server]\ncooldowns = true\n")
+    assert load({}, {}, file).cooldowns
+    assert not load({}, {"POMBO_COOLDOWNS": "off"}, file).cooldowns
+    assert load({"cooldowns": "on"}, {"POMBO_COOLDOWNS": "off"}, file).cooldowns
+
+
+def test_an_error_names_the_file_that_it_stands_in(tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text("[server]\nport = 'x'\n")
+    with pytest.raises(ConfigError, match=r"^other\.toml: server\.port is 'x'; expected a port"):
+        load({}, {"POMBO_CONFIG": str(path)})
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

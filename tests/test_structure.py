@@ -38,7 +38,8 @@ def test_arrows_point_down() -> None:
     [("store/base.py", "core.engine"), ("core/queue.py", "services.runtime"), ("core/timed.py", "wire.http")],
 )
 def test_an_arrow_that_points_up_is_found(tmp_path: Path, lower: str, upper: str) -> None:
-    shutil.copytree(ROOT / "broker", tmp_path / "broker", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("broker", "client"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "broker" / lower).open("a") as file:
         file.write(f"\nimport broker.{upper}\n")

@@ -16,7 +16,7 @@ class Guard:
     def check(self, request: HttpRequest) -> None:
         """Raises Refused (403)."""
         host = request.headers.get("host", "")
-        if host and not self._is_ours(urlsplit(f"//{host}").hostname):
+        if host and not self._is_ours(_name(host)):
             raise Refused(403, f"Host is {host!r}; expected a loopback name, an address, or one of --allowed-hosts")
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != request.base_url.lower():
@@ -32,3 +32,11 @@ class Guard:
         except ValueError:
             return False
         return True  # no other site's name leads here by rebinding
+
+
+def _name(host: str) -> str | None:
+    """The name or address in a Host header, without port; None where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,5 +1,6 @@
 """Looking into a queue without receiving: /_pombo/sqs/messages, and LocalStack's /_aws/sqs/messages for existing test helpers."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,8 @@ from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.looking import LookedAt, look
 from broker.services.runtime import Runtime
-from broker.services.sqs.message_attributes import received
+from broker.services.sqs.digests import attributes_md5
+from broker.services.sqs.message_attributes import TRACE_HEADER, received
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.receive import Message, ReceiveMessageResult
 from broker.wire.faults import XML_DECLARATION, XML_TYPE
@@ -23,7 +25,10 @@ from broker.wire.sigv4 import identify
 from broker.wire.xml_reply import compile_reply
 
 _LIMIT_MAX: Final = 1_000
-_LOCALSTACK: Final = "/_aws/sqs/messages"
+_LOOKED_AT_MAX: Final = 10_000  # of what LocalStack's form answers with at once, and
+_BYTES_MAX: Final = 16 * 1_048_576
+_PAGE: Final = 200
+LOCALSTACK_PATH: Final = "/_aws/sqs/messages"
 _NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 _write_result = compile_reply(ReceiveMessageResult)
 
@@ -44,36 +49,41 @@ class Messages:
         return reply({"messages": [_described(m, queue) for m in found], "next": next_after})
 
     async def handle_localstack(self, request: HttpRequest) -> HttpResponse:
-        """GET /_aws/sqs/messages[/REGION/ACCOUNT/NAME]: the messages as ReceiveMessage shows them, all at once."""
+        """GET /_aws/sqs/messages[/REGION/ACCOUNT/NAME]: the oldest messages as ReceiveMessage shows them, all at once."""
         parameters = parse_form(request.query_string.encode())
-        tail = request.path.removeprefix(_LOCALSTACK).strip("/").split("/")
-        if len(tail) == 3:
-            parameters["QueueUrl"] = f"{request.base_url}/queue/{tail[0]}/{tail[1]}/{tail[2]}"
+        tail = request.path.removeprefix(LOCALSTACK_PATH).strip("/")
+        if tail:
+            place = tail.split("/")
+            if len(place) != 3:
+                raise Refused(404, f"the path is {request.path!r}; expected {LOCALSTACK_PATH}/REGION/ACCOUNT/NAME")
+            parameters["QueueUrl"] = f"{request.base_url}/queue/{tail}"
         queue = self._find(request, parameters)
         states = {"visible"}
         if switch(parameters, "ShowInvisible", False):
             states.add("in_flight")
         if switch(parameters, "ShowDelayed", False):
             states.add("delayed")
-        result = ReceiveMessageResult(
-            messages=[_as_received(m, queue) for m in await self._all(queue) if m.state in states]
-        )
         if "json" in request.headers.get("accept", ""):
-            return reply(_as_json(result))
+            messages = [_as_json(message) async for page in self._pages(queue, states) for message in page]
+            return reply({"ReceiveMessageResponse": {"ReceiveMessageResult": {"Message": messages}}})
+        elements = [_write_result(ReceiveMessageResult(messages=page)) async for page in self._pages(queue, states)]
         body = (
             f'{XML_DECLARATION}<ReceiveMessageResponse xmlns="{_NAMESPACE}"><ReceiveMessageResult>'
-            f"{_write_result(result)}</ReceiveMessageResult><ResponseMetadata><RequestId>"
+            f"{''.join(elements)}</ReceiveMessageResult><ResponseMetadata><RequestId>"
             f"{self._runtime.chance.uuid()}</RequestId></ResponseMetadata></ReceiveMessageResponse>"
         )
         return HttpResponse(200, body.encode(), {"Content-Type": XML_TYPE})
 
-    async def _all(self, queue: Queue) -> list[LookedAt]:
-        found: list[LookedAt] = []
+    async def _pages(self, queue: Queue, states: set[str]) -> AsyncIterator[list[Message]]:
+        """In pages, so that the loop serves others in between; up to a limit, so that the backlog does not land in memory."""
         after: int | None = 0
-        while after is not None and len(found) < 10 * _LIMIT_MAX:
-            page, after = await look(self._runtime, queue, after, _LIMIT_MAX)
-            found += page
-        return found
+        count = size = 0
+        while after is not None and count < _LOOKED_AT_MAX and size < _BYTES_MAX:
+            page, after = await look(self._runtime, queue, after, _PAGE)
+            shown = [message for message in page if message.state in states]
+            count += len(page)
+            size += sum(len(message.body) for message in shown)
+            yield [_as_received(message, queue) for message in shown]
 
     def _find(self, request: HttpRequest, parameters: dict[str, str]) -> Queue:
         if request.method not in ("GET", "POST"):
@@ -151,27 +161,31 @@ def _as_received(message: LookedAt, queue: Queue) -> Message:
         attributes["ApproximateFirstReceiveTimestamp"] = str(message.first_received_at_ms)
     if message.group is not None:
         attributes["MessageGroupId"] = message.group
-    if content.deduplication_id is not None and queue.settings.fifo:
-        attributes["MessageDeduplicationId"] = content.deduplication_id
     if queue.settings.fifo:
         attributes["SequenceNumber"] = sequence_number(message.order)
+        if content.deduplication_id is not None:
+            attributes["MessageDeduplicationId"] = content.deduplication_id
+    if content.trace_header is not None:
+        attributes[TRACE_HEADER] = content.trace_header
     if message.source is not None:
         attributes["DeadLetterQueueSourceArn"] = message.source
-    return Message(
+    shown = Message(
         message_id=content.message_id,
-        receipt_handle="SQS/BACKDOOR/ACCESS",
+        receipt_handle="SQS/BACKDOOR/ACCESS",  # LocalStack's; it opens nothing
         md5_of_body=content.body_md5,
         body=message.body.decode(),
         attributes=attributes,
-        message_attributes={a.name: received(a) for a in content.attributes} or msgspec.UNSET,
     )
+    if content.attributes:
+        shown.md5_of_message_attributes = attributes_md5(content.attributes)
+        shown.message_attributes = {a.name: received(a) for a in content.attributes}
+    return shown
 
 
-def _as_json(result: ReceiveMessageResult) -> dict[str, Any]:
-    """The XML document's content as JSON: lists of names and values under the elements' names."""
-    messages = msgspec.to_builtins(result).get("Messages", [])
-    for message in messages:
-        message["Attribute"] = [{"Name": n, "Value": v} for n, v in message.pop("Attributes").items()]
-        if "MessageAttributes" in message:
-            message["MessageAttribute"] = [{"Name": n, "Value": v} for n, v in message.pop("MessageAttributes").items()]
-    return {"ReceiveMessageResponse": {"ReceiveMessageResult": {"Message": messages}}}
+def _as_json(message: Message) -> dict[str, Any]:
+    """The XML element's content as JSON: lists of names and values under the elements' names."""
+    shown: dict[str, Any] = msgspec.to_builtins(message)
+    for name, element in (("Attributes", "Attribute"), ("MessageAttributes", "MessageAttribute")):
+        if name in shown:
+            shown[element] = [{"Name": n, "Value": v} for n, v in shown.pop(name).items()]
+    return shown

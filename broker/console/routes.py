@@ -5,9 +5,10 @@ from typing import Final
 
 from broker.config import Config
 from broker.console.guard import Guard
+from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.health import Health
 from broker.console.message_clock import MessageClock
-from broker.console.messages import Messages
+from broker.console.messages import LOCALSTACK_PATH, Messages
 from broker.console.replies import Refused, refusal
 from broker.console.reset import Reset
 from broker.errors import AwsError
@@ -35,8 +36,7 @@ class Console:
     def prefixes(self) -> Mapping[str, Handler]:
         """Which paths the server hands to the console."""
         return {
-            "/health": self._health.handle,
-            "/_localstack/health": self._health.handle,
+            **dict.fromkeys(HEALTH_PATHS, self._health.handle),
             "/_pombo": self._handle,
             "/_aws/": self._handle,
         }
@@ -45,7 +45,7 @@ class Console:
         try:
             self._guard.check(request)
             handler = self._paths.get(request.path.rstrip("/"))
-            if handler is None and request.path.startswith("/_aws/sqs/messages"):
+            if handler is None and f"{request.path}/".startswith(f"{LOCALSTACK_PATH}/"):
                 handler = self._localstack
             if handler is None:
                 raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(self._paths)}")

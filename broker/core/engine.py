@@ -24,6 +24,7 @@ from broker.core.receipt import Receipt
 from broker.core.registry import Registry
 from broker.core.settings import QueueSettings
 from broker.core.waiting import Waiter
+from broker.errors import ServiceUnavailable
 from broker.store.base import Recovered
 
 Job = Callable[[], bool]  # one bounded step; True while there is more to do; may raise Absent or Yield
@@ -61,6 +62,10 @@ class Engine(Registry):
     def send(self, queue: Queue, messages: Sequence[Admitted]) -> list[Sent]:
         """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original."""
         self._use(queue)
+        if not self.ledger.journal.room_for_messages:
+            raise ServiceUnavailable(
+                "The service is temporarily unavailable: there is no room for messages on the disk."
+            )
         now_ms = self.ledger.now_ms()
         digests = self._digests(queue, messages, now_ms)
         self.ledger.reserve(len(messages))

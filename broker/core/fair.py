@@ -136,9 +136,11 @@ class _Choice:
         head = self._aside[0].messages[0] if self._aside else None
         timed = self._passed[0] if self._passed else None
         if head is not None and (timed is None or (head.enqueued_at_ms, head.id) <= (timed.visible_at_ms, timed.id)):
+            group = self._aside[0]
             self._queue.take_waiting(head)
-            if not self._aside[0].messages:
-                self._drained(self._aside.pop(0))
+            if not group.messages:
+                self._aside.pop(0)
+            self._refill(group)
             return head
         return self._passed.pop(0) if self._passed else None
 
@@ -197,14 +199,15 @@ class _Choice:
         self._queue.take_waiting(head)
         if group.messages:
             self._queue.waiting.announce(group)
-        else:
-            self._drained(group)
+        self._refill(group)
         return head
 
-    def _drained(self, group: Group) -> None:
+    def _refill(self, group: Group) -> None:
+        """A message was taken from the group: ask for more before it runs out."""
         if group.more:
-            self._queue.ledger.prefetch(self._queue.group_read(group))
-        else:
+            if group.read is None and len(group.messages) < self._queue.group_rows() // 2:
+                self._queue.ledger.prefetch(self._queue.group_read(group))
+        elif not group.messages:
             self._queue.waiting.forget_if_empty(group)
 
     def _advance(self) -> None:

@@ -19,13 +19,19 @@ SEQUENCES_LOW = 250_000
 
 
 class Journal(Protocol):
-    """Where Changes go. `newest`: the number of the newest batch that holds a Change; later reads must contain it."""
+    """Where Changes go. `newest`: the number of the newest batch that holds a Change; later reads must contain it.
+
+    `room_for_messages`: False while the disk is full. Deletes and purges go on then, so no message may share their batch.
+    """
 
     @property
     def batch(self) -> Batch: ...
 
     @property
     def newest(self) -> int: ...
+
+    @property
+    def room_for_messages(self) -> bool: ...
 
 
 class Ledger:

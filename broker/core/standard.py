@@ -48,9 +48,15 @@ class StandardQueue(Queue):
             selection = select_fairly(self, self.known_fairness(), count, now_ms)
         else:
             self._select_in_order(selection, count, now_ms)
+        self._read_ahead(now_ms)
+        return selection
+
+    def _read_ahead(self, now_ms: int) -> None:
+        """Ask for pages before they are missed. A lease beyond the timed window would have to be looked up to be deleted."""
         if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
             self.ledger.prefetch(self.scan_read())
-        return selection
+        if not self.timed.done and len(self.timed) < limits.TIMED_MAX and self._timed_read is None:
+            self.ledger.prefetch(self.timed_read(now_ms))
 
     def _select_in_order(self, selection: Selection, count: int, now_ms: int) -> None:
         group = self.waiting.groups.get(None)
@@ -295,10 +301,14 @@ class StandardQueue(Queue):
             )
         return self.waiting.scan
 
+    def group_rows(self) -> int:
+        """How many messages of one group are read at once: few groups share the page of a queue."""
+        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, len(self.waiting.groups)))
+
     def group_read(self, group: Group) -> Read:
         """The next page of one message group."""
         if group.read is None:
-            generation, name, after = self.generation, group.name, group.loaded_to
+            generation, name, after, rows = self.generation, group.name, group.loaded_to, self.group_rows()
             assert name is not None
 
             def arrive(read: Read, page: Page) -> None:
@@ -311,7 +321,7 @@ class StandardQueue(Queue):
                     name,
                     after,
                     unleased=True,
-                    limit=limits.GROUP_MAX,
+                    limit=rows,
                     bytes_max=limits.PAGE_BYTES,
                 ),
                 arrive,

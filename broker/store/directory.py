@@ -16,7 +16,8 @@ MEMORY: Final = ":memory:"
 DATABASE_NAME: Final = "pombo.db"
 LOCK_NAME: Final = "pombo.lock"
 RESERVE_NAME: Final = "reserve"
-RESERVE_BYTES: Final = 8 * 1024 * 1024
+RESERVE_BYTES: Final = 16 * 1024 * 1024
+_LEFT_TO_OTHERS_BYTES: Final = 4 * 1024 * 1024
 
 
 class Directory:
@@ -62,13 +63,17 @@ class Directory:
         sync_directory(self.path)
 
     def reserve(self) -> bool:
-        """Set space aside for deletes on a full disk; whether it is there now. Leaves the last of the disk to others."""
+        """Set space aside for deletes on a full disk; whether it is there now. Leaves the last of the disk to others.
+
+        What stands for `:memory:` is thrown away anyway, and may well lie in memory: it goes without.
+        """
+        if self._temporary:
+            return True
         path = os.path.join(self.path, RESERVE_NAME)
         try:
             if os.path.exists(path) and os.stat(path).st_blocks * 512 >= RESERVE_BYTES:
                 return True
-            free = os.statvfs(self.path)
-            if free.f_bavail * free.f_frsize < 2 * RESERVE_BYTES:
+            if self.free_bytes() < RESERVE_BYTES + _LEFT_TO_OTHERS_BYTES:
                 return False
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -78,6 +83,11 @@ class Directory:
         except OSError:
             return False
         return True
+
+    def free_bytes(self) -> int:
+        """What the file system has left for us."""
+        free = os.statvfs(self.path)
+        return free.f_bavail * free.f_frsize
 
     def release_reserve(self) -> bool:
         """Give the reserved space back to the file system; whether there was any."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from broker.clock import Clock
+from broker.clock import Clock, process_time_s
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitFailed, CommitUncertain, Store
 from broker.store.changes import Batch
@@ -24,6 +24,8 @@ _Done = Callable[[Any, BaseException | None], None]
 
 # How many commits go by before an idle moment is used to look for unused pages.
 _COMMITS_PER_VACUUM: Final = 4096
+# How long messages are kept out after the disk was full, so that the deletes get through.
+_FULL_S: Final = 1.0
 
 
 class WriterThread:
@@ -90,6 +92,8 @@ class GroupCommit:
         self._closed: asyncio.Future[None] | None = None
         self._clear_next = True  # what an earlier process left
         self._clear_now = False  # a batch has passed: it is the slice's turn
+        self._clear_failed = False
+        self._full_until_s = 0.0
         self._vacuum_next = False
         self._commits_since_vacuum = 0
 
@@ -102,6 +106,14 @@ class GroupCommit:
     def newest(self) -> int:
         """The number of the newest batch that holds a Change."""
         return self._gathering.number if self._gathering else self._gathering.number - 1
+
+    @property
+    def room_for_messages(self) -> bool:
+        """False for a moment after the disk was full: what would store messages should be refused before it changes anything.
+
+        Else it would share a batch, and fail it, with the deletes that make room.
+        """
+        return process_time_s() >= self._full_until_s
 
     def kick(self) -> None:
         """Changes were appended: have them committed as soon as the writer is free, but not before this turn is over."""
@@ -225,8 +237,9 @@ class GroupCommit:
             self._fail(batch, parked, failure)
             return
         self.committed = batch.number
-        if batch.dropped or batch.forgotten_buckets:
+        if batch.dropped or batch.forgotten_buckets or self._clear_failed:
             self._clear_next = True
+            self._clear_failed = False
         self._clear_now = True
         self._commits_since_vacuum += 1
         if self._commits_since_vacuum >= _COMMITS_PER_VACUUM:
@@ -239,6 +252,9 @@ class GroupCommit:
     def _fail(self, batch: Batch, parked: list[Parked], failure: BaseException) -> None:
         """Nothing of this batch, nor of the one that gathered on top of it, has happened."""
         self._failed = True
+        if isinstance(failure, CommitFailed) and failure.disk_full:
+            self._full_until_s = process_time_s() + _FULL_S
+            self._vacuum_next = True
         parked += self._parked
         self._parked = []
         self._gathering = Batch(batch.number)
@@ -265,7 +281,8 @@ class GroupCommit:
             self._clear_next = bool(more)
             self._vacuum_next = self._vacuum_next or not more
         elif isinstance(failure, CommitFailed):
-            self._clear_next = False  # the next batch that drops something, or the next start, takes it up again
+            self._clear_next = False  # no room, perhaps: the next batch that finds some takes it up again
+            self._clear_failed = True
         else:
             self._fail_idle(failure)
             return

@@ -4,9 +4,11 @@ One batch is one transaction on the writer's connection; the reads (sqlite_reads
 statements are is in statements.py, what the tables are in schema.sql.
 """
 
+import os
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 from broker.clock import Chance, process_time_s
 from broker.store import schema
@@ -15,13 +17,17 @@ from broker.store.changes import Batch
 from broker.store.directory import MEMORY, Directory
 from broker.store.sqlite_reads import SqliteReads
 from broker.store.sqlite_writer import Writer
-from broker.store.write_ahead_log import WriteAheadLog
+from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
+
+T = TypeVar("T")
 
 SYNCHRONOUS: Final = ("full", "normal", "off")
 _BUSY_TIMEOUT_MS: Final = 5000
 _CACHE_KB: Final = 16384
 _STATEMENTS_CACHED: Final = 256
 _RESERVE_RETRY_S: Final = 1.0
+_DISK_LOW_BYTES: Final = 2 * FINISH_BYTES
+_LOG_WORTH_SHORTENING_BYTES: Final = 1024 * 1024
 
 
 class SqliteStore(SqliteReads):
@@ -39,7 +45,7 @@ class SqliteStore(SqliteReads):
         self._steps = schema.released_steps() if steps is None else steps
         self._writer: Writer | None = None
         self._log: WriteAheadLog | None = None
-        self._reserve_missing_since_s: float | None = None
+        self._reserve_missing_since_s: float | None = None  # when it was last looked for; None: it is there
 
     @property
     def directory(self) -> str:
@@ -98,29 +104,27 @@ class SqliteStore(SqliteReads):
         return self._open_writer.grant(count)
 
     def commit(self, batch: Batch) -> None:
-        writer = self._open_writer
         self._tend()
-        try:
-            writer.apply(batch)
-        except CommitFailed as failed:
-            # What makes room must not need room: it may use the space that was set aside for it.
-            if not failed.disk_full or batch.messages or not self._give_reserve():
-                raise
-            writer.apply(batch)
+        if batch.messages and self._reserve_missing_since_s is not None:
+            # What is left of the disk is for deletes, and for shrinking the file afterwards.
+            raise CommitFailed(
+                f"{self._directory.path}: the disk is full; nothing is stored until there is room", disk_full=True
+            )
+        self._with_room(partial(self._open_writer.apply, batch), frees=not batch.messages)
 
     def clear_dropped(self) -> bool:
-        writer = self._open_writer
         self._tend()
-        try:
-            return writer.clear_slice()
-        except CommitFailed as failed:
-            if not failed.disk_full or not self._give_reserve():
-                raise
-            return writer.clear_slice()
+        return self._with_room(self._open_writer.clear_slice, frees=True)
 
     def vacuum(self) -> bool:
         self._tend()
-        return self._open_writer.vacuum_slice()
+        if self._reserve_missing_since_s is None:
+            return self._open_writer.vacuum_slice()
+        if self._open_writer.vacuum_slice(keep_pages=0):
+            return True
+        self.checkpoint()
+        self._restore_reserve()
+        return False
 
     def checkpoint(self) -> None:
         assert self._log is not None, "the store is not open"
@@ -154,14 +158,41 @@ class SqliteStore(SqliteReads):
     def _tend(self) -> None:
         """Between two transactions: keep the log short, and set space aside again where it was needed."""
         assert self._log is not None, "the store is not open"
-        self._log.tend(self._open_writer.connection)
+        self._log.tend(self._open_writer.connection, self._disk_is_low)
         missing_since_s = self._reserve_missing_since_s
         if missing_since_s is not None and process_time_s() - missing_since_s > _RESERVE_RETRY_S:
             self._restore_reserve()
 
+    def _disk_is_low(self) -> bool:
+        return self._directory.free_bytes() < _DISK_LOW_BYTES
+
     def _restore_reserve(self) -> None:
         self._reserve_missing_since_s = None if self._directory.reserve() else process_time_s()
 
+    def _with_room(self, write: Callable[[], T], *, frees: bool) -> T:
+        """Run a transaction, and again if the disk is full and room can be made.
+
+        The log's own space comes first. What frees space must not need any: it may also use what was set aside for it, which
+        is more than the log usually holds back from the database file.
+        """
+        ways = iter((self._shorten_log, self._give_reserve) if frees else (self._shorten_log,))
+        while True:
+            try:
+                return write()
+            except CommitFailed as failed:
+                if not failed.disk_full or not any(make_room() for make_room in ways):
+                    raise
+
+    def _shorten_log(self) -> bool:
+        """Whether the log has given space back to the file system."""
+        assert self._log is not None, "the store is not open"
+        if os.path.getsize(self._directory.database + "-wal") < _LOG_WORTH_SHORTENING_BYTES:
+            return False
+        return self._log.finish(self._open_writer.connection, "TRUNCATE", _BUSY_TIMEOUT_MS)
+
     def _give_reserve(self) -> bool:
+        if not self._directory.release_reserve():
+            return False
         self._reserve_missing_since_s = process_time_s()
-        return self._directory.release_reserve()
+        self._shorten_log()
+        return True

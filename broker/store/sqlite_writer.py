@@ -146,10 +146,13 @@ class Writer:
             return True
         return False
 
-    def vacuum_slice(self) -> bool:
-        """Give some unused pages back to the file system when much of the file is unused; whether to go on."""
+    def vacuum_slice(self, *, keep_pages: int = _FREE_PAGES_KEPT) -> bool:
+        """Give some unused pages back to the file system when much of the file is unused; whether to go on.
+
+        With nothing to keep, any unused page goes.
+        """
         free, total = self.connection.execute(sql.FREE_PAGES).fetchone()
-        if free < _FREE_PAGES_KEPT or free * 4 < total:
+        if free <= keep_pages or (keep_pages and free * 4 < total):
             return False
         self._relax(True)
         try:

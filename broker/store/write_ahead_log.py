@@ -10,13 +10,14 @@ import os
 import sqlite3
 import struct
 import threading
+from collections.abc import Callable
 from typing import Final
 
 # Offsets of SQLite's wal-index header (https://www.sqlite.org/walformat.html#the_wal_index_header), in native byte order.
 _FRAMES_AT: Final = 16  # frames in the log that are committed
 _COPIED_AT: Final = 96  # of those, how many a checkpoint has copied
 
-PASSIVE_BYTES: Final = 8 * 1024 * 1024
+PASSIVE_BYTES: Final = 4 * 1024 * 1024
 FINISH_BYTES: Final = 64 * 1024 * 1024
 _READER_WAIT_MS: Final = 50
 
@@ -48,11 +49,17 @@ class WriteAheadLog:
         (copied,) = struct.unpack_from("=I", header, _COPIED_AT)
         return frames * self._frame_bytes, max(0, frames - copied) * self._frame_bytes
 
-    def tend(self, writer: sqlite3.Connection) -> None:
-        """Wake the checkpoint thread, or finish a checkpoint here and now, when the log has grown past its bounds."""
+    def tend(self, writer: sqlite3.Connection, disk_is_low: Callable[[], bool]) -> None:
+        """Wake the checkpoint thread, or finish a checkpoint here and now, when the log has grown past its bounds.
+
+        On a disk that is nearly full the bound is low: what the log holds back from the database file must still find room
+        there, or neither could ever shrink.
+        """
         size, left = self.sizes()
         if left < PASSIVE_BYTES:
             self._finish_above = FINISH_BYTES
+        elif disk_is_low():
+            self.finish(writer, "TRUNCATE", _READER_WAIT_MS)
         elif size < self._finish_above:
             self._wanted.set()
         elif not self.finish(writer, "RESTART", _READER_WAIT_MS):

@@ -23,6 +23,8 @@ START_MS = 1_700_000_000_000
 
 
 class _Journal:
+    room_for_messages = True
+
     def __init__(self, number: int) -> None:
         self.batch = Batch(number)
 

@@ -141,7 +141,7 @@ def test_on_a_full_disk_deletes_and_purges_use_the_reserve_and_sends_do_not(
     store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reserve = Path(store.directory, "reserve")
-    assert reserve.stat().st_blocks * 512 >= 4 << 20
+    assert reserve.stat().st_blocks * 512 >= 16 << 20
     full = True
 
     def fails(text: str) -> int | None:
@@ -160,6 +160,8 @@ def test_on_a_full_disk_deletes_and_purges_use_the_reserve_and_sends_do_not(
     while store.clear_dropped():
         pass
     assert present(store) == []
+    with pytest.raises(CommitFailed):
+        store.commit(sends(4, 9))
     full = False
     monkeypatch.setattr(sqlite, "_RESERVE_RETRY_S", -1.0)
     store.commit(sends(4, 9))

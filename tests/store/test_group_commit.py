@@ -255,6 +255,18 @@ async def test_a_commit_in_doubt_is_handed_on() -> None:
 
 
 @on_a_loop
+async def test_after_a_full_disk_messages_are_kept_out_for_a_moment() -> None:
+    async with bench() as b:
+        assert b.commits.room_for_messages
+        b.change(1)
+        await b.store.next_call()
+        b.store.go_on(CommitFailed("disk full", disk_full=True))
+        await b.commits.on_writer(lambda: None)
+        b.commits.resume(0)
+        assert not b.commits.room_for_messages
+
+
+@on_a_loop
 async def test_until_waits_for_its_batch_alone() -> None:
     async with bench() as b:
         b.change(1)
