@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from broker.cli import main
-from broker.config import Config
+from broker.config import Config, QueueDeclaration, load
+from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.routes import Console
 from tests.compatibility import PAGE, table
 from tests.conftest import RunningBroker
@@ -41,6 +42,35 @@ def test_every_flag_is_in_the_readme() -> None:
 def test_every_path_of_the_console_is_in_the_readme() -> None:
     for path in Console.PATHS:
         assert f" {path}" in README
+
+
+def test_health_is_in_the_readme() -> None:
+    for path in HEALTH_PATHS:
+        assert f"`GET {path}`" in README
+
+
+def test_every_key_of_a_declared_queue_is_in_the_readme() -> None:
+    for key in (f.name for f in fields(QueueDeclaration) if f.name != "name"):
+        assert re.search(rf"^{key} = |`{key}`", README, re.MULTILINE), key
+
+
+@pytest.mark.parametrize("target", re.findall(r"\bmake ([a-z-]+)", README))
+def test_every_make_target_of_the_readme_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_readmes_declarations_are_valid(tmp_path: Path) -> None:
+    (declarations,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "pombo.toml").write_text(declarations)
+    assert [queue.name for queue in load({}, {}, str(tmp_path / "pombo.toml")).queues] == ["orders", "orders-failed"]
+
+
+def test_every_module_of_the_architecture_page_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.py)`", page))
+    assert named
+    for name in named:
+        assert list((ROOT / "broker").rglob(name)) or (ROOT / name).exists(), name
 
 
 def test_the_compatibility_table_is_the_codes() -> None:
