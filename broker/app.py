@@ -46,8 +46,8 @@ class Broker:
             router = Router(SERVICES, self.runtime)
             console = Console(SERVICES, self.runtime, self.timekeeper, self.config)
             self.server = Server(router, host=self.config.host, port=self.config.port, prefixes=console.prefixes())
+            await declare(self.runtime, self.config)
             await self.server.start()
-            await declare(self.runtime, self.config, self.url)
         except BaseException:
             await self.stop()
             raise

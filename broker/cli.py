@@ -39,14 +39,17 @@ def serve(file: str | None, **flags: Any) -> None:
     """Serve SQS until SIGTERM or Ctrl-C."""
     try:
         settings = config.load(flags, os.environ, file)
-        logs.set_up(settings.log_format)
+    except ConfigError as error:
+        _fail(str(error))
+    logs.set_up(settings.log_format)
+    try:
         _run(settings)
     except (ConfigError, StoreError) as error:
         _fail(str(error))
     except AwsError as error:
-        _fail(f"pombo.toml: {error.message}")
+        _fail(f"cannot start: {error.message}")
     except OSError as error:
-        _fail(f"cannot serve: {error}")
+        _fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
 
 
 @main.command(name="backup")

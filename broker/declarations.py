@@ -9,8 +9,10 @@ from broker.services import sqs
 from broker.services.context import Call
 from broker.services.runtime import Runtime
 
+_NOWHERE = "http://localhost"  # whoever declares reads no queue URLs
 
-async def declare(runtime: Runtime, config: Config, base_url: str) -> None:
+
+async def declare(runtime: Runtime, config: Config) -> None:
     """Returns when every declared queue exists and is on disk. Raises ConfigError."""
     create = sqs.SERVICE.operations["CreateQueue"]
     for queue in _targets_first(config.queues):
@@ -21,7 +23,7 @@ async def declare(runtime: Runtime, config: Config, base_url: str) -> None:
             arn = f"arn:aws:sqs:{queue.region}:{queue.account}:{queue.dead_letter_queue}"
             policy = {"deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receive_count}
             attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
-        call = Call(runtime, "json", queue.account, queue.region, queue.account, base_url, "/", "", None, lambda: True)
+        call = Call(runtime, "json", queue.account, queue.region, queue.account, _NOWHERE, "/", "", None, lambda: True)
         request = create.request(queue_name=queue.name, attributes=attributes or None, tags=queue.tags or None)
         try:
             await create.handler(call, request)

@@ -109,7 +109,20 @@ def test_a_second_broker_on_the_same_data_refuses_to_start(tmp_path: Path) -> No
 
 def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
     with serving(":memory:") as (_, url):
-        assert "address already in use" in refused("serve", "--data", ":memory:", "--port", url.rpartition(":")[2])
+        port = url.rpartition(":")[2]
+        said = refused("serve", "--data", ":memory:", "--port", port)
+        assert "address already in use" in said
+        assert f"127.0.0.1:{port}" in said
+
+
+def test_a_host_that_does_not_exist_is_said_so() -> None:
+    said = refused("serve", "--data", ":memory:", "--port", "0", "--host", "nowhere.invalid")
+    assert said.startswith("pombo: cannot serve on nowhere.invalid:0: ")
+
+
+def test_data_that_is_no_directory_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert str(tmp_path / "file") in refused("serve", "--port", "0", "--data", str(tmp_path / "file"))
 
 
 def test_a_damaged_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

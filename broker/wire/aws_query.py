@@ -1,5 +1,10 @@
-"""The Query protocol: a form into the operation's struct, compiled once per operation from the struct's declaration."""
+"""The Query protocol: a form into the operation's struct, compiled once per operation from the struct's declaration.
 
+Lists and maps are numbered from 1, with or without `member` and `entry` between. A single element may go without its number
+(`AttributeName=All`, `Attribute.Name=…&Attribute.Value=…`): so AWS's own older examples have it, and boto 2 sends it.
+"""
+
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,12 +15,15 @@ from broker.core.errors import InvalidParameterValue
 from broker.errors import AwsError
 from broker.services.operation import Operation
 from broker.wire.aws_json import refusal
-from broker.wire.faults import XML_DECLARATION, XML_TYPE
+from broker.wire.faults import XML_DECLARATION, XML_TYPE, MalformedInput, SerializationException
 from broker.wire.http import HttpResponse
+from broker.wire.reply_size import compile_size
 from broker.wire.xml_reply import compile_reply
 
 _ABSENT: Final = object()
-_DEPTH_MAX: Final = 10  # no parameter's name has more dots that mean anything
+_NAME_MAX: Final = 256  # characters; longer names, and those with more dots, mean nothing
+_DOTS_MAX: Final = 12
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 class _Form:
@@ -27,9 +35,15 @@ class _Form:
         self.values = values
         self.prefixes: set[str] = set()
         for name in values:
-            parts = name.split(".", _DEPTH_MAX)
-            for depth in range(1, len(parts)):
-                self.prefixes.add(".".join(parts[:depth]))
+            if len(name) > _NAME_MAX or name.count(".") > _DOTS_MAX:
+                continue
+            end = name.rfind(".")
+            while end > 0:
+                prefix = name[:end]
+                if prefix in self.prefixes:
+                    break  # so are all that are shorter
+                self.prefixes.add(prefix)
+                end = name.rfind(".", 0, end)
 
     def holds(self, name: str) -> bool:
         return name in self.values or name in self.prefixes
@@ -48,15 +62,19 @@ class QueryCodec:
         self._read = _struct_reader(info)
         self.takes_queue_url = any(f.encode_name == "QueueUrl" for f in info.fields)
         self._body = None if operation.reply is None else compile_reply(operation.reply)
+        self.size = compile_size(operation.reply)
         self._open = f'{XML_DECLARATION}<{operation.name}Response xmlns="{xml_namespace}">'
         self._close = f"</ResponseMetadata></{operation.name}Response>"
 
     def decode(self, values: dict[str, str]) -> Any:
-        """The request. Raises InvalidParameterValue, MissingParameter."""
+        """The request. Raises InvalidParameterValue, MissingParameter, MalformedInput."""
         try:
             return msgspec.convert(self._read(_Form(values), ""), self.operation.request)
         except msgspec.ValidationError as error:
             raise _query_refusal(error) from None
+
+    def encode_large(self, reply: Any, request_id: str) -> HttpResponse:
+        return self.encode(reply, request_id)  # text by text already
 
     def encode(self, reply: Any, request_id: str) -> HttpResponse:
         parts = [self._open]
@@ -69,7 +87,8 @@ class QueryCodec:
 
 
 def _query_refusal(error: msgspec.ValidationError) -> AwsError:
-    return refusal(str(error))
+    refused = refusal(str(error))
+    return MalformedInput(refused.message) if isinstance(refused, SerializationException) else refused
 
 
 def _struct_reader(info: inspect.StructType) -> _Reader:
@@ -119,13 +138,16 @@ def _list_reader(kind: inspect.ListType) -> _Reader:
 
     def read(form: _Form, name: str) -> Any:
         base = f"{name}.member" if f"{name}.member" in form.prefixes else name
-        if base not in form.prefixes:
-            return _ABSENT
         items: list[Any] = []
         while form.holds(f"{base}.{len(items) + 1}"):
             at = f"{base}.{len(items) + 1}"
             items.append(item(form, f"{at}." if is_struct else at))
-        return items
+        if items:
+            return items
+        if is_struct:
+            only = item(form, f"{name}.") if name in form.prefixes else None
+            return [only] if only else _ABSENT
+        return [item(form, name)] if name in form.values else _ABSENT
 
     return read
 
@@ -134,18 +156,22 @@ def _map_reader(kind: inspect.DictType, key: str, value: str) -> _Reader:
     _, item = _member(kind.value_type, "")
     is_struct = isinstance(kind.value_type, inspect.StructType)
 
+    def read_entry(form: _Form, at: str, found: dict[str, Any]) -> None:
+        content = item(form, f"{at}.{value}." if is_struct else f"{at}.{value}")
+        if f"{at}.{key}" in form.values:
+            found[form.values[f"{at}.{key}"]] = "" if content is _ABSENT else content
+
     def read(form: _Form, name: str) -> Any:
         base = f"{name}.entry" if f"{name}.entry" in form.prefixes else name
         if base not in form.prefixes:
             return _ABSENT
-        found = {}
+        found: dict[str, Any] = {}
         number = 1
         while form.holds(f"{base}.{number}"):
-            at = f"{base}.{number}"
-            content = item(form, f"{at}.{value}." if is_struct else f"{at}.{value}")
-            if f"{at}.{key}" in form.values:
-                found[form.values[f"{at}.{key}"]] = "" if content is _ABSENT else content
+            read_entry(form, f"{base}.{number}", found)
             number += 1
+        if number == 1:
+            read_entry(form, name, found)
         return found
 
     return read
@@ -168,17 +194,20 @@ def _read_int(form: _Form, at: str) -> Any:
     text = form.values.get(at)
     if text is None or text == "":
         return _ABSENT
-    try:
-        return int(text) if len(text) < 20 else _not_an_integer(at, text)
-    except ValueError:
-        return _not_an_integer(at, text)
+    if _INTEGER.fullmatch(text) is None:
+        raise _invalid(at, text, "an integer")
+    return int(text)
 
 
 def _read_bool(form: _Form, at: str) -> Any:
     text = form.values.get(at)
-    return _ABSENT if text is None else text.lower() == "true"
+    if text is None or text == "":
+        return _ABSENT
+    if text.lower() not in ("true", "false"):
+        raise _invalid(at, text, "true or false")
+    return text.lower() == "true"
 
 
-def _not_an_integer(at: str, text: str) -> Any:
+def _invalid(at: str, text: str, wanted: str) -> AwsError:
     name = at.rpartition(".")[2]
-    raise InvalidParameterValue(f"Value {text} for parameter {name} is invalid. Reason: Must be an integer.")
+    return InvalidParameterValue(f"Value {text} for parameter {name} is invalid. Reason: Must be {wanted}.")

@@ -70,6 +70,15 @@ class RequestEntityTooLarge(AwsError):
     status = 413
 
 
+class RequestTimeout(AwsError):
+    """The body stopped coming."""
+
+    shape = "RequestTimeoutException"
+    query_code = "RequestTimeout"
+    namespace = "com.amazon.coral.service"
+    status = 408
+
+
 def json_fault(error: AwsError, request_id: str) -> HttpResponse:
     """An error in AWS JSON."""
     body = msgspec.json.encode({"__type": f"{error.namespace}#{error.shape}", "message": told(error.message)})

@@ -1,12 +1,16 @@
 """From a request to an operation and back: which protocol, which service, which operation; and when the reply may leave.
 
-A reply leaves when every Change that was pending while it was computed is on disk. Only what is refused before any state was
-read (unreadable bodies, unknown operations) is answered at once.
+A reply leaves when every Change that was pending when its handler had computed it is on disk. Only what is refused before any
+state was read (unreadable bodies, unknown operations) is answered at once. Large forms are read, and large replies written, on
+a thread beside the event loop.
 """
 
+import asyncio
 import logging
 import re
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Literal
 
 from broker.errors import AwsError, InternalFailure
 from broker.services.context import Call
@@ -19,9 +23,22 @@ from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.query_form import parse_form
 from broker.wire.sigv4 import identify
 
+OFF_LOOP_BYTES: Final = 65_536
 _QUEUE_PATH: Final = re.compile(r"^/(?:queue/[^/]+/)?\d{12}/[^/]+/?$")
 _LOGGED_MAX: Final = 500
 _log = logging.getLogger("pombo.wire")
+
+_Fault = Callable[[AwsError], HttpResponse]  # an error in the request's protocol
+
+
+class _Query:
+    """What is known of a Query request, also if reading on fails."""
+
+    __slots__ = ("action", "namespace")
+
+    def __init__(self, namespace: str) -> None:
+        self.action = ""
+        self.namespace = namespace
 
 
 class Router:
@@ -35,12 +52,14 @@ class Router:
             if s.json_target
             for name, operation in s.operations.items()
         }
-        self._query = {
-            (s.query_version, name): QueryCodec(operation, s.xml_namespace)
-            for s in services
-            for name, operation in s.operations.items()
-        }
-        self._by_action = {name: codec for (_, name), codec in self._query.items()}
+        self._query: dict[tuple[str, str], QueryCodec] = {}  # by version and action
+        self._by_service: dict[tuple[str, str], QueryCodec] = {}
+        self._by_action: dict[str, QueryCodec] = {}
+        for s in services:
+            for name, operation in s.operations.items():
+                codec = QueryCodec(operation, s.xml_namespace)
+                self._query[s.query_version, name] = self._by_service[s.name, name] = codec
+                self._by_action.setdefault(name, codec)
         self._namespaces = {s.query_version: s.xml_namespace for s in services}
         self._default_namespace = services[0].xml_namespace
 
@@ -52,70 +71,87 @@ class Router:
             return await self._handle_json(request, target, request_id)
         return await self._handle_query(request, request_id)
 
-    async def _handle_json(self, request: HttpRequest, target: str, request_id: str) -> HttpResponse:
-        try:
-            codec = self._json.get(target)
-            if codec is None:
-                raise UnknownOperation(f"The operation {target} is not known.")
-            decoded = codec.decode(request.body)
-        except AwsError as error:
+    def refuse(self, headers: Mapping[str, str], error: AwsError) -> HttpResponse:
+        """The reply to a request that the transport could not hand over: its body was too large, or unreadable."""
+        request_id = self._runtime.chance.uuid()
+        target = headers.get("x-amz-target")
+        if target is not None:
             return self._refused(json_fault(error, request_id), target, request_id, error)
+        return self._refused(xml_fault(error, request_id, self._default_namespace), "", request_id, error)
+
+    async def _handle_json(self, request: HttpRequest, target: str, request_id: str) -> HttpResponse:
+        fault = partial(json_fault, request_id=request_id)
         try:
             try:
-                reply = await codec.operation.handler(self._call(request, request_id, "json"), decoded)
-                response = codec.encode(reply, request_id)
+                codec = self._json.get(target)
+                if codec is None:
+                    raise UnknownOperation(f"The operation {target} is not known.")
+                decoded = codec.decode(request.body)
             except AwsError as error:
-                response = self._refused(json_fault(error, request_id), target, request_id, error)
-            await self._until_durable()
-        except AwsError as error:
-            return self._refused(json_fault(error, request_id), target, request_id, error)
+                return self._refused(fault(error), target, request_id, error)
+            return await self._serve(codec, self._call(request, request_id, "json"), decoded, fault)
         except Exception as error:
-            _log.exception("%s failed", target, extra={"request_id": request_id})
-            return json_fault(InternalFailure(f"{type(error).__name__}"), request_id)
-        return response
+            return self._failed(fault, target, request_id, error)
 
     async def _handle_query(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        namespace = self._default_namespace
-        action = ""
-        try:
-            raw = request.query_string.encode()
-            form = parse_form(raw) if raw else {}
-            if request.method == "POST":
-                form |= parse_form(request.body)
-            action = form.get("Action", "")
-            namespace = self._namespaces.get(form.get("Version", ""), namespace)
-            codec = self._find(action, form.get("Version", ""), request.path)
-            if codec.takes_queue_url and "QueueUrl" not in form and request.path != "/":
-                form["QueueUrl"] = request.base_url + request.path
-            decoded = codec.decode(form)
-        except AwsError as error:
-            return self._refused(xml_fault(error, request_id, namespace), action, request_id, error)
+        query = _Query(self._default_namespace)
+
+        def fault(error: AwsError) -> HttpResponse:
+            return xml_fault(error, request_id, query.namespace)
+
         try:
             try:
-                reply = await codec.operation.handler(self._call(request, request_id, "query"), decoded)
-                response = codec.encode(reply, request_id)
+                if len(request.body) > OFF_LOOP_BYTES:
+                    codec, decoded = await asyncio.to_thread(self._read_query, request, query)
+                else:
+                    codec, decoded = self._read_query(request, query)
             except AwsError as error:
-                response = self._refused(xml_fault(error, request_id, namespace), action, request_id, error)
-            await self._until_durable()
-        except AwsError as error:
-            return self._refused(xml_fault(error, request_id, namespace), action, request_id, error)
+                return self._refused(fault(error), query.action, request_id, error)
+            return await self._serve(codec, self._call(request, request_id, "query"), decoded, fault)
         except Exception as error:
-            _log.exception("%s failed", action, extra={"request_id": request_id})
-            return xml_fault(InternalFailure(f"{type(error).__name__}"), request_id, namespace)
-        return response
+            return self._failed(fault, query.action, request_id, error)
 
-    def _find(self, action: str, version: str, path: str) -> QueryCodec:
+    def _read_query(self, request: HttpRequest, query: _Query) -> tuple[QueryCodec, Any]:
+        form = parse_form(request.query_string.encode(errors="surrogateescape")) if request.query_string else {}
+        if request.method == "POST":
+            form |= parse_form(request.body)
+        query.action = action = form.get("Action", "")
+        version = form.get("Version", "")
+        query.namespace = self._namespaces.get(version, query.namespace)
         if not action:
             raise MissingAction
-        codec = self._query.get((version, action)) or (self._by_action.get(action) if not version else None)
-        if codec is None or (not codec.operation.at_queue and _QUEUE_PATH.match(path)):
+        codec = self._query.get((version, action)) if version else self._find_unversioned(request, action)
+        if codec is None or (not codec.operation.at_queue and _QUEUE_PATH.match(request.path)):
             raise InvalidAction(action)
-        return codec
+        if codec.takes_queue_url and "QueueUrl" not in form and request.path != "/":
+            form["QueueUrl"] = request.base_url + request.path
+        return codec, codec.decode(form)
 
-    async def _until_durable(self) -> None:
-        future = self._runtime.durable()
-        if future is not None:
-            await future
+    def _find_unversioned(self, request: HttpRequest, action: str) -> QueryCodec | None:
+        """Of operations by the same name, that of the service which the request was signed for, or the first."""
+        service = identify(request.headers.get("authorization"), request.query_string).service
+        return self._by_service.get((service, action)) or self._by_action.get(action)
+
+    async def _serve(self, codec: JsonCodec | QueryCodec, call: Call, decoded: Any, fault: _Fault) -> HttpResponse:
+        """Run the handler; answer when what its reply shows is on disk."""
+        operation = codec.operation
+        try:
+            try:
+                reply = await operation.handler(call, decoded)
+            except AwsError as error:
+                durable = self._runtime.durable()
+                response = self._refused(fault(error), operation.name, call.request_id, error)
+            else:
+                durable = self._runtime.durable()
+                if codec.size(reply) > OFF_LOOP_BYTES:
+                    response = await asyncio.to_thread(codec.encode_large, reply, call.request_id)
+                else:
+                    response = codec.encode(reply, call.request_id)
+            if durable is not None:
+                await durable
+        except AwsError as error:
+            return self._refused(fault(error), operation.name, call.request_id, error)
+        return response
 
     def _call(self, request: HttpRequest, request_id: str, protocol: Literal["json", "query"]) -> Call:
         identity = identify(request.headers.get("authorization"), request.query_string)
@@ -141,3 +177,7 @@ class Router:
             extra={"request_id": request_id, "operation": operation, "error": error.shape, "status": error.status},
         )
         return response
+
+    def _failed(self, fault: _Fault, operation: str, request_id: str, error: Exception) -> HttpResponse:
+        _log.error("%s failed", operation, exc_info=error, extra={"request_id": request_id})
+        return fault(InternalFailure(type(error).__name__))

@@ -1,7 +1,7 @@
 """The port: aiohttp's low-level server in front of the router, and of the handlers that own a path prefix.
 
 It reads whole bodies (chunked and compressed ones too) within limits: one body at most BODY_BYTES_MAX, all bodies being read or
-answered together at most INTAKE_BYTES_MAX, beyond which reading pauses.
+answered together about INTAKE_BYTES_MAX, beyond which reading pauses.
 """
 
 import asyncio
@@ -14,16 +14,19 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from broker.wire.faults import RequestEntityTooLarge, json_fault, xml_fault
+from broker.errors import AwsError
+from broker.wire import content_encoding
+from broker.wire.faults import MalformedInput, RequestEntityTooLarge, RequestTimeout
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
 
-BODY_BYTES_MAX: Final = 8 * 1_048_576  # ten messages of 1 MiB together, each byte percent-encoded, is 3 MiB
+BODY_BYTES_MAX: Final = 8 * 1_048_576  # 1 MiB of messages, each byte as \\u003c, is 6 MiB
 INTAKE_BYTES_MAX: Final = 64 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
+BODY_IDLE_S: Final = 30.0  # a body of which nothing comes for so long is given up
 _SHUTDOWN_S: Final = 3.0
 _HEADER_BYTES_MAX: Final = 16_384
-_CHUNKED_BYTES: Final = 65_536  # what a body of unknown length is taken to be at first
+_SMALL_BYTES: Final = 65_536  # a body up to this size never waits for others
 _log = logging.getLogger("pombo.wire")
 _transport_log = logging.getLogger("pombo.wire.transport")
 _transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
@@ -33,10 +36,6 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]
 PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
-class _TooLarge(Exception):  # noqa: N818
-    """The body is beyond BODY_BYTES_MAX."""
-
-
 class Intake:
     """How many bytes of bodies are in the process, and who waits until there are fewer."""
 
@@ -44,21 +43,22 @@ class Intake:
         self._free = bytes_max
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def take_at_once(self, size: int) -> bool:
-        """Whether `size` bytes may come in without waiting; they are taken then."""
-        if self._free < size or self._waiting:
-            return False
-        self._free -= size
-        return True
+    @property
+    def free(self) -> int:
+        """Bytes that may still come in; less than none while many small bodies did not wait."""
+        return self._free
 
     async def take(self, size: int) -> None:
-        """Wait until `size` bytes may come in."""
+        """Count `size` bytes in. Large bodies wait, in their order, until there is room."""
+        if size <= _SMALL_BYTES or (self._free >= size and not self._waiting):
+            self._free -= size
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, future))
         await future
 
     def give(self, size: int) -> None:
-        """They have been answered."""
+        """Count `size` bytes out: they are answered, or did not come."""
         self._free += size
         while self._waiting and self._free >= self._waiting[0][0]:
             size, future = self._waiting.popleft()
@@ -90,6 +90,7 @@ class Server:
             keepalive_timeout=KEEP_ALIVE_S,
             max_line_size=_HEADER_BYTES_MAX,
             max_field_size=_HEADER_BYTES_MAX,
+            auto_decompress=False,  # content_encoding knows a limit
         )
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
@@ -106,37 +107,47 @@ class Server:
             self._runner = None
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        size = request.content_length or 0
-        reserved = min(size, BODY_BYTES_MAX) if size or not request.can_read_body else _CHUNKED_BYTES
-        if not self._intake.take_at_once(reserved):
-            await self._intake.take(reserved)
+        held = 0
         try:
-            response = await self._answer(request, size)
+            content = request.content
+            coding = content_encoding.coding(request.headers.get("Content-Encoding"))
+            if coding is None and content.is_eof() and content.total_bytes <= _SMALL_BYTES:
+                body = content.read_nowait()  # it came with the headers
+            else:
+                held = _expected_bytes(request, coding)
+                await self._intake.take(held)
+                body = await self._read(request, coding)
+                self._intake.give(held - len(body))
+                held = len(body)
+            response = await self._answer(request, body)
+        except content_encoding.TooLarge:
+            text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
+            response = self._refuse(request, RequestEntityTooLarge(text))
+        except (web.RequestPayloadError, content_encoding.Unreadable):
+            # Its compression is wrong, or its chunks do not add up: nothing after it can be told apart either.
+            response = self._refuse(request, MalformedInput("The request body cannot be read."))
+        except TimeoutError:
+            response = self._refuse(request, RequestTimeout("The request body did not arrive."))
+        except ConnectionError:
+            _log.info("a request broke off: %s %s", request.method, request.path)
+            response = _plain(400, b"")  # nobody is there to read it
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             response = _plain(500, b"Internal failure.")
         finally:
-            self._intake.give(reserved)
+            self._intake.give(held)
         return web.Response(status=response.status, body=response.body, headers=response.headers)
 
-    async def _answer(self, request: web.BaseRequest, size: int) -> HttpResponse:
-        try:
-            content = request.content
-            if content.is_eof() and content.total_bytes <= BODY_BYTES_MAX:
-                body = content.read_nowait()  # it came with the headers
-            else:
-                body = await self._read(request, size)
-        except _TooLarge:
-            return self._too_large(request)
-        except web.RequestPayloadError:
-            # A body that cannot be decompressed, or whose chunks do not add up: nothing after it can be told apart either.
-            return _plain(400, b"The request body cannot be read.")
+    async def _answer(self, request: web.BaseRequest, body: bytes) -> HttpResponse:
         transport = request.transport
         headers = request.headers
         path, _, query_string = request.raw_path.partition("?")
+        if not path.startswith("/"):
+            path = request.rel_url.raw_path  # of a URL, as a proxy is sent it
         host = headers.get("Host")
         if host is not None and not _HOST.fullmatch(host):
-            return _plain(400, b"The Host header is not a host.")  # it would come back in queue URLs
+            # It would come back in queue URLs.
+            return self._refuse(request, MalformedInput("The Host header is not a host."))
         wanted = HttpRequest(
             request.method,
             unquote(path) if "%" in path else path,
@@ -152,30 +163,41 @@ class Server:
                     return await handler(wanted)
         return await self._router.handle(wanted)
 
-    async def _read(self, request: web.BaseRequest, size: int) -> bytes:
-        if size > BODY_BYTES_MAX:
-            raise _TooLarge
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            assert request.transport is not None
+    async def _read(self, request: web.BaseRequest, coding: str | None) -> bytes:
+        """The whole body, its coding undone. Raises TooLarge, Unreadable, TimeoutError, and what aiohttp raises."""
+        if (request.content_length or 0) > BODY_BYTES_MAX:
+            raise content_encoding.TooLarge
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         chunks = []
         read = 0
-        async for chunk in request.content.iter_any():
-            read += len(chunk)
-            if read > BODY_BYTES_MAX:
-                raise _TooLarge
-            chunks.append(chunk)
-        return b"".join(chunks)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(BODY_IDLE_S) as idle:
+            async for chunk in request.content.iter_any():
+                idle.reschedule(loop.time() + BODY_IDLE_S)
+                read += len(chunk)
+                if read > BODY_BYTES_MAX:
+                    raise content_encoding.TooLarge
+                chunks.append(chunk)
+        body = b"".join(chunks)
+        if coding is None:
+            return body
+        return await asyncio.to_thread(content_encoding.undo, body, coding, BODY_BYTES_MAX)
 
-    def _too_large(self, request: web.BaseRequest) -> HttpResponse:
-        error = RequestEntityTooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes.")
-        _log.info("a request was refused: %s", error.message)
-        if "X-Amz-Target" in request.headers:
-            response = json_fault(error, "")
-        else:
-            response = xml_fault(error, "", "http://queue.amazonaws.com/doc/2012-11-05/")
+    def _refuse(self, request: web.BaseRequest, error: AwsError) -> HttpResponse:
+        """What comes after it on the connection cannot be relied on, so it is closed."""
+        response = self._router.refuse(request.headers, error)
         response.headers["Connection"] = "close"
         return response
+
+
+def _expected_bytes(request: web.BaseRequest, coding: str | None) -> int:
+    """What a body may need while it is read. What the headers do not say can be the most that is allowed."""
+    size = request.content_length
+    if size is None:
+        return BODY_BYTES_MAX if request.can_read_body else 0
+    size = min(size, BODY_BYTES_MAX)
+    return size if coding is None else size + BODY_BYTES_MAX
 
 
 def _plain(status: int, text: bytes) -> HttpResponse:

@@ -6,9 +6,11 @@ from urllib.parse import unquote
 
 DEFAULT_ACCOUNT: Final = "000000000000"
 DEFAULT_REGION: Final = "us-east-1"
-_HEADER: Final = re.compile(r"Credential=([!-+\--.0-~]{0,128})/\d{8}/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)/aws4_request")
+_HEADER: Final = re.compile(
+    r"Credential=([!-+\--.0-~]{0,128})/\d{8}/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/aws4_request"
+)
 _QUERY: Final = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
-_SCOPE: Final = re.compile(r"^([!-+\--.0-~]{0,128})/\d{8}/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)/aws4_request$")
+_SCOPE: Final = re.compile(r"^([!-+\--.0-~]{0,128})/\d{8}/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/aws4_request$")
 _REMEMBERED_MAX: Final = 1_000
 
 
