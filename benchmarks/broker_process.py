@@ -1,22 +1,20 @@
-"""A broker as a process of its own: started on a data directory, watched, stopped."""
+"""Servers as processes of their own: started, watched, stopped."""
 
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
-class BrokerProcess:
-    """`pombo serve` on a free port. `ready_s` is the time from the start of the process to its ready line."""
+class ServerProcess:
+    """A module run as a server. `ready_s` is the time from the start of the process to its ready line."""
 
-    def __init__(self, data: str, *flags: str) -> None:
+    def __init__(self, module: str, *arguments: str) -> None:
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "broker.cli", "serve", "--port", "0", "--data", data, *flags],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", module, *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         self.ready_s = time.monotonic() - began
@@ -45,10 +43,9 @@ class BrokerProcess:
         """SIGKILL, and wait."""
         self._end(self.process.kill)
 
-    def _end(self, how: "object") -> None:
+    def _end(self, how: Callable[[], None]) -> None:
         self._stopped.set()
         self._watcher.join()
-        assert callable(how)
         how()
         self.process.wait(30)
         if self.process.stdout is not None:
@@ -57,3 +54,10 @@ class BrokerProcess:
     def _watch(self) -> None:
         while not self._stopped.wait(0.1):
             self.resident_mb_max = max(self.resident_mb_max, self.resident_mb())
+
+
+class BrokerProcess(ServerProcess):
+    """`pombo serve` on a free port."""
+
+    def __init__(self, data: str, *flags: str) -> None:
+        super().__init__("broker.cli", "serve", "--port", "0", "--data", data, *flags)

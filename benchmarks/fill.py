@@ -1,8 +1,8 @@
-"""Fill a queue in a data directory through the engine itself, and die by SIGKILL with a full log: `python -m benchmarks.fill KIND N DATA`.
+"""Fill a queue through the engine itself, and die by SIGKILL with a full log: `python -m benchmarks.fill KIND N DATA`.
 
-What is left is what a broker leaves that took a million requests, without the time that these take. Kinds: plain; delayed (by 14
-minutes, and one by 3 seconds); locked (FIFO, the first tenth in one group); deduplicated (FIFO over 1,000 groups); noisy (one group,
-then ten messages of ten quiet ones).
+What is left is what a broker leaves that took a million requests, without the time that these take. Kinds: plain; delayed (by
+14 minutes, and one by 3 seconds); locked (FIFO, the first tenth in one group); deduplicated (FIFO over 1,000 groups); noisy (one
+group, then ten messages of ten quiet ones).
 """
 
 import os

@@ -30,7 +30,7 @@ class Read:
         self.valid = True  # False once it has arrived, or what it reads no longer matters (a purge, a reset)
 
 
-class Absent(Exception):  # noqa: N818 (it is a question, not an error)
+class Absent(Exception):
     """The call changed nothing; it can be made again once these reads have arrived."""
 
     def __init__(self, *reads: Read) -> None:
@@ -38,5 +38,5 @@ class Absent(Exception):  # noqa: N818 (it is a question, not an error)
         self.reads = reads
 
 
-class Yield(Exception):  # noqa: N818
+class Yield(Exception):
     """The call did a bounded part of its work and gives way; make it again."""

@@ -82,7 +82,7 @@ class Message:
         "memory_bytes",
     )
 
-    def __init__(self, id: int, order: int, lane: int, group: str | None, enqueued_at_ms: int) -> None:  # noqa: A002
+    def __init__(self, id: int, order: int, lane: int, group: str | None, enqueued_at_ms: int) -> None:
         self.id = id
         self.order = order
         self.lane = lane

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 from sortedcontainers import SortedList
 
-from broker.core.deduplication import Deduplication
 from broker.core.deadlines import Deadlines
+from broker.core.deduplication import Deduplication
 from broker.core.errors import PurgeQueueInProgress, QueueDeletedRecently, QueueDoesNotExist
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger

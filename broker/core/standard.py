@@ -4,6 +4,8 @@ What is available is a merge of two prefixes: the waiting window (by order) and 
 which a delay or a visibility timeout ended). With message groups the queue is a fair queue: fair.py chooses.
 """
 
+from itertools import islice
+
 from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.fair import Fairness, select_fairly
@@ -16,6 +18,7 @@ from broker.store.base import Page
 _FOREVER = 1 << 62
 _SETTLED_ENOUGH_MS = 1_000  # how old counts may be that had to be read from the store
 _GONE_MAX = 1_000
+_CONTENTS_AHEAD = 32
 
 
 class StandardQueue(Queue):
@@ -29,7 +32,9 @@ class StandardQueue(Queue):
         self._release_all()
         self.waiting = Waiting(empty, self.scan_from - 1)
         self.timed = Timed(empty)
-        self.found: dict[int, Message] = {}  # read for one call alone: leased messages beyond the timed window
+        self.found: dict[
+            int, Message
+        ] = {}  # leased messages beyond the timed window that were leased or looked up lately
         self.gone: set[int] = set()  # looked for and not there; message ids are never used again
         self.fairness = Fairness() if empty else None
         self._timed_read: Read | None = None
@@ -207,17 +212,32 @@ class StandardQueue(Queue):
 
     def _place_lease(self, message: Message, now_ms: int) -> bool:
         self._recount(message, 1)
-        self.found.pop(message.id, None)
         hidden = message.visible_at_ms > now_ms
         if not self._has_room() or (hidden and self.ledger.memory_bytes * 2 > self.ledger.memory_bytes_max):
             message.empty()
         room = limits.TIMED_MAX + (limits.IN_FLIGHT_MAX if message.receive_count else self.in_flight)
-        return self.timed.place(message, room)
+        if self.timed.place(message, room):
+            return True
+        if message.receive_count == 0:
+            return False
+        self._keep_found(message)  # whoever received it will soon delete it
+        return True
+
+    def _keep_found(self, message: Message) -> None:
+        if len(self.found) >= limits.IN_FLIGHT_MAX:
+            self._release(self.found.pop(next(iter(self.found))))
+        self.found[message.id] = message
+
+    def _drop_found(self, message_id: int) -> bool:
+        message = self.found.pop(message_id, None)
+        if message is not None:
+            self._release(message)
+        return message is not None
 
     def take_out(self, message: Message) -> None:
         if self.timed.take_out(message):
             self._release(message)
-        elif self.found.pop(message.id, None) is None and not message.leased:
+        elif not self._drop_found(message.id) and not message.leased:
             if self.waiting.remove(message.id, message.group) is not None:
                 self._release(message)
 
@@ -231,7 +251,7 @@ class StandardQueue(Queue):
         return self.timed.by_id.get(message_id) or self.found.get(message_id)
 
     def _holds(self, message: Message) -> bool:
-        return self.timed.by_id.get(message.id) is message
+        return self._known(message.id) is message
 
     def _enter(self, message: Message, now_ms: int) -> None:
         self.gone.discard(message.id)
@@ -276,8 +296,9 @@ class StandardQueue(Queue):
             if len(self.gone) >= _GONE_MAX:
                 self.gone.clear()
             self.gone.add(message_id)
-        elif message_id not in self.timed.by_id:
-            self.found[message_id] = message
+        elif self._known(message_id) is None:
+            self._keep_found(message)
+            self._hold(message)
 
     def scan_read(self) -> Read:
         """The next page of the waiting window."""
@@ -351,9 +372,14 @@ class StandardQueue(Queue):
                 if key > before and (edge is None or key <= edge):
                     messages.append(message)
         for message in messages:
-            self.found.pop(message.id, None)
+            self._drop_found(message.id)
             self._hold(message)
         self.timed.extend(messages, edge)
+
+    def content_read(self, messages: list[Message]) -> Read:
+        # Whoever asks for these will ask for the next ones: those that are available and whose content is not in memory.
+        ahead = (m for m in self.timed.visible(self.ledger.now_ms()) if m.body is None)
+        return super().content_read(list(dict.fromkeys([*messages, *islice(ahead, _CONTENTS_AHEAD)])))
 
     def next_visible(self, now_ms: int) -> int | None:
         return self.timed.next_after(now_ms)

@@ -10,8 +10,8 @@ Messages without a message group are one group, named None, that is never marked
 from collections import deque
 from heapq import heappop, heappush
 
-from broker.core.absent import Read
 from broker.core import limits
+from broker.core.absent import Read
 from broker.core.message import Message
 from broker.store.base import Page
 

@@ -9,7 +9,7 @@ from broker.services.runtime import Runtime
 _LONGEST_SLEEP_S: Final = 3_600.0  # the wall clock may be set meanwhile
 
 
-class NotManual(Exception):  # noqa: N818 (says what the clock is)
+class NotManual(Exception):
     """The clock follows the machine's and cannot be moved."""
 
 

@@ -89,7 +89,7 @@ class Router:
                 decoded = codec.decode(request.body)
             except AwsError as error:
                 return self._refused(fault(error), target, request_id, error)
-            return await self._serve(codec, self._call(request, request_id, "json"), decoded, fault)
+            return await self._serve(codec, self._call(request, request_id, "json"), decoded, target, fault)
         except Exception as error:
             return self._failed(fault, target, request_id, error)
 
@@ -107,7 +107,7 @@ class Router:
                     codec, decoded = self._read_query(request, query)
             except AwsError as error:
                 return self._refused(fault(error), query.action, request_id, error)
-            return await self._serve(codec, self._call(request, request_id, "query"), decoded, fault)
+            return await self._serve(codec, self._call(request, request_id, "query"), decoded, query.action, fault)
         except Exception as error:
             return self._failed(fault, query.action, request_id, error)
 
@@ -132,15 +132,16 @@ class Router:
         service = identify(request.headers.get("authorization"), request.query_string).service
         return self._by_service.get((service, action)) or self._by_action.get(action)
 
-    async def _serve(self, codec: JsonCodec | QueryCodec, call: Call, decoded: Any, fault: _Fault) -> HttpResponse:
+    async def _serve(
+        self, codec: JsonCodec | QueryCodec, call: Call, decoded: Any, operation: str, fault: _Fault
+    ) -> HttpResponse:
         """Run the handler; answer when what its reply shows is on disk."""
-        operation = codec.operation
         try:
             try:
-                reply = await operation.handler(call, decoded)
+                reply = await codec.operation.handler(call, decoded)
             except AwsError as error:
                 durable = self._runtime.durable()
-                response = self._refused(fault(error), operation.name, call.request_id, error)
+                response = self._refused(fault(error), operation, call.request_id, error)
             else:
                 durable = self._runtime.durable()
                 if codec.size(reply) > OFF_LOOP_BYTES:
@@ -150,7 +151,7 @@ class Router:
             if durable is not None:
                 await durable
         except AwsError as error:
-            return self._refused(fault(error), operation.name, call.request_id, error)
+            return self._refused(fault(error), operation, call.request_id, error)
         return response
 
     def _call(self, request: HttpRequest, request_id: str, protocol: Literal["json", "query"]) -> Call:

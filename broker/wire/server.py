@@ -1,7 +1,8 @@
 """The port: aiohttp's low-level server in front of the router, and of the handlers that own a path prefix.
 
-It reads whole bodies (chunked and compressed ones too) within limits: one body at most BODY_BYTES_MAX, all bodies being read or
-answered together about INTAKE_BYTES_MAX, beyond which reading pauses.
+It reads whole bodies (chunked and compressed ones too) within limits: one body at most BODY_BYTES_MAX; large ones that are still
+coming together at most UPLOAD_BYTES_MAX, all that are being answered PARKED_BYTES_MAX; beyond, reading pauses. The two are apart
+so that uploads which do not come on hold up nobody but each other.
 """
 
 import asyncio
@@ -20,13 +21,14 @@ from broker.wire.faults import MalformedInput, RequestEntityTooLarge, RequestTim
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
 
-BODY_BYTES_MAX: Final = 8 * 1_048_576  # 1 MiB of messages, each byte as \\u003c, is 6 MiB
-INTAKE_BYTES_MAX: Final = 64 * 1_048_576
+BODY_BYTES_MAX: Final = 8 * 1_048_576  # 1 MiB of messages, each byte as \u003c, is 6 MiB
+UPLOAD_BYTES_MAX: Final = 32 * 1_048_576
+PARKED_BYTES_MAX: Final = 32 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
 BODY_IDLE_S: Final = 30.0  # a body of which nothing comes for so long is given up
 _SHUTDOWN_S: Final = 3.0
 _HEADER_BYTES_MAX: Final = 16_384
-_SMALL_BYTES: Final = 65_536  # a body up to this size never waits for others
+_SMALL_BYTES: Final = 65_536  # a body up to this size, about what a connection buffers anyway, is no upload
 _log = logging.getLogger("pombo.wire")
 _transport_log = logging.getLogger("pombo.wire.transport")
 _transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
@@ -37,28 +39,28 @@ PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class Intake:
-    """How many bytes of bodies are in the process, and who waits until there are fewer."""
+    """How many bytes of bodies are in one part of the house, and who waits outside until there are fewer."""
 
     def __init__(self, bytes_max: int) -> None:
         self._free = bytes_max
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @property
-    def free(self) -> int:
-        """Bytes that may still come in; less than none while many small bodies did not wait."""
-        return self._free
+    def take_at_once(self, size: int) -> bool:
+        """Whether `size` bytes may come in without waiting; they are taken then."""
+        if self._free < size or self._waiting:
+            return False
+        self._free -= size
+        return True
 
     async def take(self, size: int) -> None:
-        """Count `size` bytes in. Large bodies wait, in their order, until there is room."""
-        if size <= _SMALL_BYTES or (self._free >= size and not self._waiting):
-            self._free -= size
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, future))
-        await future
+        """Let `size` bytes in when there is room, in the order of asking."""
+        if not self.take_at_once(size):
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, future))
+            await future
 
     def give(self, size: int) -> None:
-        """Count `size` bytes out: they are answered, or did not come."""
+        """They are gone."""
         self._free += size
         while self._waiting and self._free >= self._waiting[0][0]:
             size, future = self._waiting.popleft()
@@ -77,7 +79,8 @@ class Server:
         self._host = host
         self._port = port
         self._prefixes = tuple((prefixes or {}).items())
-        self._intake = Intake(INTAKE_BYTES_MAX)
+        self._uploads = Intake(UPLOAD_BYTES_MAX)
+        self._parked = Intake(PARKED_BYTES_MAX)
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
@@ -107,18 +110,17 @@ class Server:
             self._runner = None
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        held = 0
+        parked = 0
         try:
             content = request.content
             coding = content_encoding.coding(request.headers.get("Content-Encoding"))
             if coding is None and content.is_eof() and content.total_bytes <= _SMALL_BYTES:
                 body = content.read_nowait()  # it came with the headers
             else:
-                held = _expected_bytes(request, coding)
-                await self._intake.take(held)
                 body = await self._read(request, coding)
-                self._intake.give(held - len(body))
-                held = len(body)
+            if not self._parked.take_at_once(len(body)):
+                await self._parked.take(len(body))
+            parked = len(body)
             response = await self._answer(request, body)
         except content_encoding.TooLarge:
             text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
@@ -135,7 +137,7 @@ class Server:
             _log.exception("%s %s failed", request.method, request.path)
             response = _plain(500, b"Internal failure.")
         finally:
-            self._intake.give(held)
+            self._parked.give(parked)
         return web.Response(status=response.status, body=response.body, headers=response.headers)
 
     async def _answer(self, request: web.BaseRequest, body: bytes) -> HttpResponse:
@@ -167,8 +169,19 @@ class Server:
         """The whole body, its coding undone. Raises TooLarge, Unreadable, TimeoutError, and what aiohttp raises."""
         if (request.content_length or 0) > BODY_BYTES_MAX:
             raise content_encoding.TooLarge
-        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        expected = _expected_bytes(request, coding)
+        await self._uploads.take(expected)
+        try:
+            if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await self._receive(request)
+            if coding is None:
+                return body
+            return await asyncio.to_thread(content_encoding.undo, body, coding, BODY_BYTES_MAX)
+        finally:
+            self._uploads.give(expected)
+
+    async def _receive(self, request: web.BaseRequest) -> bytes:
         chunks = []
         read = 0
         loop = asyncio.get_running_loop()
@@ -179,10 +192,7 @@ class Server:
                 if read > BODY_BYTES_MAX:
                     raise content_encoding.TooLarge
                 chunks.append(chunk)
-        body = b"".join(chunks)
-        if coding is None:
-            return body
-        return await asyncio.to_thread(content_encoding.undo, body, coding, BODY_BYTES_MAX)
+        return b"".join(chunks)
 
     def _refuse(self, request: web.BaseRequest, error: AwsError) -> HttpResponse:
         """What comes after it on the connection cannot be relied on, so it is closed."""
@@ -192,12 +202,13 @@ class Server:
 
 
 def _expected_bytes(request: web.BaseRequest, coding: str | None) -> int:
-    """What a body may need while it is read. What the headers do not say can be the most that is allowed."""
+    """What of a body counts as upload. Where the headers do not say how much comes, the most that is allowed."""
     size = request.content_length
     if size is None:
         return BODY_BYTES_MAX if request.can_read_body else 0
-    size = min(size, BODY_BYTES_MAX)
-    return size if coding is None else size + BODY_BYTES_MAX
+    if coding is not None:
+        return size + BODY_BYTES_MAX
+    return size if size > _SMALL_BYTES else 0
 
 
 def _plain(status: int, text: bytes) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Under strace: no reply leaves before the fsync of its batch has returned; and without --synchronous full, the test would say so."""
+"""Under strace: no reply leaves before the fsync of its batch has returned; without --synchronous full it would be seen."""
 
 import asyncio
 import os

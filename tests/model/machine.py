@@ -1,6 +1,7 @@
 """The engine beside its reference: random operations, commits, late answers of the store, crashes; compared after each step."""
 
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from broker.core import limits
