@@ -139,10 +139,14 @@ def _list_reader(kind: inspect.ListType) -> _Reader:
     def read(form: _Form, name: str) -> Any:
         base = f"{name}.member" if f"{name}.member" in form.prefixes else name
         items: list[Any] = []
-        while form.holds(f"{base}.{len(items) + 1}"):
-            at = f"{base}.{len(items) + 1}"
-            items.append(item(form, f"{at}." if is_struct else at))
-        if items:
+        number = 1
+        while form.holds(f"{base}.{number}"):
+            at = f"{base}.{number}"
+            one = item(form, f"{at}." if is_struct else at)
+            if one is not _ABSENT:
+                items.append(one)
+            number += 1
+        if number > 1:
             return items
         if is_struct:
             only = item(form, f"{name}.") if name in form.prefixes else None

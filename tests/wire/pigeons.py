@@ -93,11 +93,11 @@ class _Runtime:
 
 
 runtime = _Runtime()
-_router = Router([LOFT], runtime)  # type: ignore[arg-type]
+router = Router([LOFT], runtime)  # type: ignore[arg-type]
 
 
 def ask(request: HttpRequest) -> HttpResponse:
-    return asyncio.run(_router.handle(request))
+    return asyncio.run(router.handle(request))
 
 
 def ask_json(body: bytes, target: str = "Loft.Release", path: str = "/", **headers: str) -> HttpResponse:

@@ -1,9 +1,11 @@
 """AWS JSON 1.0, byte by byte. Source: the AWS JSON protocol's description in Smithy; recorded replies (AWS_SEMANTICS A4, E)."""
 
+import json
 import logging
 
 import pytest
 
+from broker.wire import router
 from tests.wire.pigeons import REQUEST_ID, Ring, ask_json, seen
 
 
@@ -42,11 +44,27 @@ def test_an_error_names_its_shape_and_the_older_code() -> None:
     ("body", "shape", "message"),
     [
         (b"{}", "MissingRequiredParameterException", "The request must contain the parameter Name."),
+        (b'{"Name":null}', "MissingRequiredParameterException", "The request must contain the parameter Name."),
+        (b'{"Name":"a","Rings":[{"Country":null}]}', "MissingRequiredParameterException", "the parameter Country."),
+        (b'{"Name":"a","Friends":[null]}', "SerializationException", None),
+        (b'{"Name":"a","Labels":{"a":null}}', "SerializationException", None),
+        (b"null", "SerializationException", None),
+        (b'{"Name":"a","Count":%s}' % (b"9" * 5_000), "SerializationException", "NUMBER_VALUE can not be converted"),
+        (b'{"Name":"a","Friends":[%s"a"]}' % (b'"a",' * 50_000), "SerializationException", "more than 20000 strings"),
+        (
+            b'{"Name":"a","Friends":[%s"a"]}' % (b'"\\\\",' * 50_000),
+            "SerializationException",
+            "more than 20000 strings",
+        ),
         (b'{"Name":1}', "SerializationException", "NUMBER_VALUE can not be converted to a String"),
         (b'{"Name":"a","Count":"1"}', "SerializationException", "STRING_VALUE can not be converted to an Integer"),
         (b'{"Name":"a","Count":{}}', "SerializationException", "Start of structure or map found where not expected."),
         (b'{"Name":"a","Rings":"x"}', "SerializationException", None),
-        (b'{"Name":"a","Rings":[{"Country":"BE","Chip":"%"}]}', "SerializationException", None),
+        (
+            b'{"Name":"a","Rings":[{"Country":"BE","Chip":"%"}]}',
+            "SerializationException",
+            "STRING_VALUE can not be converted to a Blob",
+        ),
         (b'{"Name":', "SerializationException", None),
         (b"\xff\xfe", "SerializationException", None),
         (b'{"Name":"\xff"}', "SerializationException", None),
@@ -62,6 +80,21 @@ def test_what_cannot_be_read_is_refused(body: bytes, shape: str, message: str | 
     assert f"#{shape}".encode() in reply.body
     assert message is None or message.encode() in reply.body
     assert seen.request is None
+
+
+@pytest.mark.parametrize("body", ["\\", '"', "\n", "é", '{"a": [1, 2, "b"]}'])
+def test_a_large_body_full_of_escapes_is_read(body: str) -> None:
+    name = body * 100_000
+    reply = ask_json(json.dumps({"Name": name}).encode())
+    assert reply.status == 200
+    assert json.loads(reply.body)["Name"] == name
+
+
+def test_a_large_reply_has_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"Name":"Ada","Count":3,"Rings":[{"Country":"BE","Chip":"AQI="},{"Country":"NL"}],"Labels":{"a":"b"}}'
+    small = ask_json(body)
+    monkeypatch.setattr(router, "OFF_LOOP_BYTES", 0)
+    assert ask_json(body) == small
 
 
 @pytest.mark.parametrize("target", ["Loft.Roost", "Tower.Release", "", "Loft", "Loft.Release.Release"])

@@ -28,6 +28,35 @@ def test_a_form_is_read_member_by_member() -> None:
     assert request.friends == ["Bob", "Cy"]
 
 
+def test_a_single_element_needs_no_number() -> None:
+    """As boto 2 sends `AttributeName` and `Attribute.Name`."""
+    ask_query(
+        f"Action=Release&{VERSION}&Name=Ada&Route=north&Friends=Bob&Label.Key=a&Label.Value=b"
+        "&RingEntry.Country=BE&Mark.Name=m&Mark.Value.Country=DE"
+    )
+    request = seen.request
+    assert request.routes == ["north"]
+    assert request.friends == ["Bob"]
+    assert request.labels == {"a": "b"}
+    assert request.rings == [Ring(country="BE")]
+    assert request.marks == {"m": Ring(country="DE")}
+
+
+def test_names_that_mean_nothing_are_ignored() -> None:
+    deep = ".".join("a" * 50)
+    ask_query(
+        f"Action=Release&{VERSION}&Name=Ada&Route.x=1&Route.1.y=2&Friends.0=z&{deep}=1&{'b.' * 500}=1&.=1&..=2&Labels=3"
+    )
+    assert seen.request.friends is None
+    assert seen.request.labels is None
+
+
+def test_a_query_string_that_is_not_utf_8_is_refused() -> None:
+    reply = ask_query("", query_string="Action=\udcff", method="GET")
+    assert reply.status == 400
+    assert b"<Code>MalformedInput</Code>" in reply.body
+
+
 def test_a_reply_is_an_xml_document_without_an_encoding() -> None:
     reply = ask_query(
         f"Action=Release&{VERSION}&Name=Ada&Count=3&RingEntry.1.Country=BE&RingEntry.1.Chip=AQI%3D"
@@ -94,6 +123,10 @@ def test_without_a_queue_url_the_path_is_the_queue() -> None:
         (f"Action=Release&{VERSION}", "/", "MissingParameter"),
         (f"Action=Release&{VERSION}&Name=a&Count=x", "/", "InvalidParameterValue"),
         (f"Action=Release&{VERSION}&Name=a&Count={'9' * 5000}", "/", "InvalidParameterValue"),
+        *((f"Action=Release&{VERSION}&Name=a&Count={n}", "/", "InvalidParameterValue") for n in ("1_0", "%201", "1.5")),
+        (f"Action=Release&{VERSION}&Name=a&Fast=maybe", "/", "InvalidParameterValue"),
+        (f"Action=Release&{VERSION}&Name=a&RingEntry.1.Country=BE&RingEntry.1.Chip=!!", "/", "MalformedInput"),
+        (f"Action=Release&{VERSION}&Name=a&RingEntry.1.Year=2026", "/", "MissingParameter"),
         (f"Action=Release&{VERSION}&Name=%ff", "/", "MalformedInput"),
         ("&".join(f"a{n}=1" for n in range(20_000)), "/", "MalformedInput"),
     ],
@@ -125,6 +158,16 @@ def test_a_form_is_unescaped_as_browsers_escape_it(raw: bytes, form: dict[str, s
     assert parse_form(raw) == form
 
 
-def test_a_form_of_stray_escapes_is_refused() -> None:
+@pytest.mark.parametrize(
+    "raw", [b"a=" + b"%" * 100_000, b"&".join(b"a%d=%%zz%%41" % n for n in range(1_000))], ids=["in one", "in many"]
+)
+def test_a_form_of_stray_escapes_is_refused(raw: bytes) -> None:
     with pytest.raises(MalformedInput):
-        parse_form(b"a=" + b"%" * 100_000)
+        parse_form(raw)
+
+
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize("text", ["é", "\\", "a+b", "%41"])
+def test_a_long_value_is_unescaped_like_a_short_one(text: str, shift: int) -> None:
+    value = "x" * shift + text * 600_000
+    assert parse_form(f"a={quote(value)}".encode()) == {"a": value}

@@ -1,0 +1,193 @@
+"""Redrive policies and message move tasks. Source: SQS Developer Guide, "Using dead-letter queues"; AWS_SEMANTICS A3."""
+
+import pytest
+
+from broker.core.absent import Yield
+from broker.core.errors import UnsupportedOperation
+from broker.core.limits import DEAD_LETTERS_PER_CALL
+from broker.core.queue import Queue
+from broker.core.settings import QueueName, Redrive
+from tests.core.bench import Bench
+
+ARN = "arn:aws:sqs:us-east-1:000000000000:"
+
+
+def pair(bench: Bench, suffix: str = "", receives: int = 1) -> tuple[Queue, Queue]:
+    """A queue whose messages are dead after that many receives, and its dead-letter queue."""
+    fifo = bool(suffix)
+    dead = bench.queue(f"dead{suffix}", fifo=fifo)
+    redrive = Redrive(QueueName("000000000000", "us-east-1", f"dead{suffix}"), receives)
+    return bench.queue(f"work{suffix}", fifo=fifo, redrive=redrive), dead
+
+
+def kill(bench: Bench, work: Queue, count: int = 10) -> None:
+    """Receive once more than allowed."""
+    bench.receive(work, count, 0)
+    bench.receive(work, count, 0)
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_a_message_moves_at_the_receive_beyond_the_maximum(bench: Bench, suffix: str) -> None:
+    work, dead = pair(bench, suffix, receives=2)
+    (message_id,) = bench.send(work, "a", group="g" if suffix else None)
+    for _ in range(2):
+        assert len(bench.receive(work, visibility_ms=1_000)) == 1
+        bench.advance(1_000)
+    assert bench.counts(work) == (1, 0, 0)
+    assert bench.receive(work) == []
+    assert bench.counts(work) == (0, 0, 0)
+    (delivery,) = bench.receive(dead)
+    assert delivery.content.message_id == message_id
+    assert delivery.receive_count == 3
+    assert delivery.source == ARN + f"work{suffix}"
+
+
+def test_the_next_message_comes_in_the_same_call(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, "dead")
+    bench.receive(work, visibility_ms=0)
+    bench.send(work, "alive")
+    assert bench.bodies(work) == ["alive"]
+    assert bench.counts(dead) == (1, 0, 0)
+
+
+def test_one_call_moves_a_bounded_number_and_gives_way(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, *(str(n) for n in range(250)))
+    while bench.receive(work, visibility_ms=1_000):
+        pass
+    bench.advance(1_000)
+    with pytest.raises(Yield):
+        bench.engine.receive(work, 10, 0)
+    moved = bench.counts(dead)[0]
+    assert DEAD_LETTERS_PER_CALL <= moved <= DEAD_LETTERS_PER_CALL + 10
+    assert bench.receive(work) == []
+    assert bench.counts(dead) == (250, 0, 0)
+
+
+def test_queues_that_are_each_others_dead_letter_queue_come_to_rest(bench: Bench) -> None:
+    one, two = QueueName("000000000000", "us-east-1", "one"), QueueName("000000000000", "us-east-1", "two")
+    first = bench.queue("one", redrive=Redrive(two, 1))
+    second = bench.queue("two", redrive=Redrive(one, 1))
+    bench.send(first, "a")
+    bench.receive(first, visibility_ms=0)
+    assert bench.receive(first) == []
+    assert bench.receive(second) == []
+    assert sum(bench.counts(first)) + sum(bench.counts(second)) == 1
+
+
+def test_without_its_dead_letter_queue_a_message_stays(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, "a")
+    bench.engine.delete_queue(dead)
+    kill(bench, work)
+    assert bench.receive(work)[0].receive_count == 3
+
+
+def test_a_standard_queue_keeps_the_time_of_sending_and_a_fifo_queue_starts_anew(bench: Bench) -> None:
+    for suffix in ("", ".fifo"):
+        work, dead = pair(bench, suffix)
+        sent_at = bench.clock.now_ms()
+        bench.send(work, "a", group="g" if suffix else None)
+        bench.advance(10_000)
+        kill(bench, work)
+        assert dead.oldest_ms == (bench.clock.now_ms() if suffix else sent_at)
+
+
+def test_a_dead_letter_of_a_fifo_queue_goes_behind_what_is_there(bench: Bench) -> None:
+    work, dead = pair(bench, ".fifo")
+    bench.send(work, "first", group="g")
+    bench.send(dead, "second", group="g")
+    kill(bench, work)
+    assert bench.bodies(dead) == ["second", "first"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_a_move_task_takes_each_message_back_to_its_own_source(bench: Bench, suffix: str) -> None:
+    work, dead = pair(bench, suffix)
+    (message_id,) = bench.send(work, "a", group="g" if suffix else None)
+    kill(bench, work)
+    task = bench.call(bench.engine.moves.start, dead, None, None)
+    assert (task.status, task.to_move) == ("RUNNING", 1)
+    bench.settle_down()
+    assert (task.status, task.moved) == ("COMPLETED", 1)
+    (delivery,) = bench.receive(work)
+    assert (delivery.content.message_id, delivery.receive_count, delivery.source) == (message_id, 1, None)
+
+
+def test_a_task_may_have_another_destination(bench: Bench) -> None:
+    work, dead = pair(bench)
+    other = bench.queue("other")
+    bench.send(work, *(str(n) for n in range(25)))
+    kill(bench, work, 10)
+    while bench.receive(work, visibility_ms=0):
+        pass
+    bench.call(bench.engine.moves.start, dead, other, None)
+    bench.settle_down()
+    assert bench.counts(other) == (25, 0, 0)
+    assert bench.counts(dead) == (0, 0, 0)
+
+
+def test_one_task_at_a_time_and_messages_in_flight_stay(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, "a", "b")
+    kill(bench, work)
+    bench.receive(dead, 1)
+    task = bench.call(bench.engine.moves.start, dead, None, None)
+    with pytest.raises(UnsupportedOperation, match="There is already a task running"):
+        bench.call(bench.engine.moves.start, dead, None, None)
+    bench.settle_down()
+    assert task.moved == 1
+    assert bench.counts(dead) == (0, 1, 0)
+
+
+def test_a_rate_is_kept_by_the_clock(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, *(str(n) for n in range(10)))
+    kill(bench, work)
+    task = bench.call(bench.engine.moves.start, dead, None, 4)
+    bench.settle_down()
+    for moved in (4, 8, 10):
+        assert task.moved == moved
+        bench.advance(1_000)
+    assert task.status == "COMPLETED"
+
+
+def test_a_cancelled_task_stops_and_keeps_what_it_moved(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, *(str(n) for n in range(10)))
+    kill(bench, work)
+    task = bench.call(bench.engine.moves.start, dead, None, 3)
+    bench.settle_down()
+    bench.engine.moves.cancel(task)
+    assert task.status == "CANCELLING"
+    bench.settle_down()
+    bench.advance(10_000)
+    assert (task.status, task.moved) == ("CANCELLED", 3)
+    assert bench.counts(dead) == (7, 0, 0)
+
+
+def test_a_message_without_a_source_fails_the_task(bench: Bench) -> None:
+    _, dead = pair(bench)
+    bench.send(dead, "sent here")
+    task = bench.call(bench.engine.moves.start, dead, None, None)
+    bench.settle_down()
+    assert (task.status, task.failure) == ("FAILED", "CouldNotDetermineMessageSource")
+    assert bench.counts(dead) == (1, 0, 0)
+
+
+def test_a_restart_in_the_middle_neither_loses_nor_repeats(bench: Bench) -> None:
+    work, dead = pair(bench)
+    bench.send(work, *(str(n) for n in range(10)))
+    kill(bench, work)
+    started = bench.call(bench.engine.moves.start, dead, None, 3)
+    bench.settle_down()
+    bench.commit()
+    bench.restart()
+    task = bench.engine.moves.find(started.id)
+    assert task is not None
+    assert (task.status, task.moved) == ("RUNNING", 3)
+    bench.settle_down()
+    bench.advance(5_000)
+    assert (task.status, task.moved) == ("COMPLETED", 10)
+    assert bench.counts(bench.find("work")) == (10, 0, 0)

@@ -1,0 +1,98 @@
+"""The five-minute window. Source: SQS Developer Guide, "Using the message deduplication ID"; AWS_SEMANTICS A3."""
+
+import pytest
+
+from broker.core.deduplication import Deduplication, Entry, digest_of
+from broker.core.message import Admitted, Sent
+from broker.core.queue import Queue
+from broker.store.changes import Batch
+from tests.core.bench import Bench
+
+WINDOW_MS = 300_000
+
+
+@pytest.fixture
+def fifo(bench: Bench) -> Queue:
+    return bench.queue("q.fifo", fifo=True)
+
+
+def send(bench: Bench, queue: Queue, deduplication_id: str, group: str = "g") -> Sent:
+    message = Admitted(b"body", "", (), None, group, deduplication_id, "me", None)
+    return bench.call(bench.engine.send, queue, [message])[0]
+
+
+def test_a_duplicate_is_answered_like_its_original_and_not_delivered(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "1")
+    bench.advance(WINDOW_MS - 1)
+    assert send(bench, fifo, "1") == first
+    assert bench.counts(fifo) == (1, 0, 0)
+
+
+def test_the_window_counts_from_the_original(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "1")
+    bench.advance(WINDOW_MS - 1)
+    send(bench, fifo, "1")
+    bench.advance(1)
+    assert send(bench, fifo, "1") != first
+    assert bench.counts(fifo) == (2, 0, 0)
+
+
+def test_it_outlives_receive_delete_and_purge(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "1")
+    bench.delete(fifo, bench.receive(fifo)[0].receipt_handle)
+    assert send(bench, fifo, "1") == first
+    bench.engine.purge_queue(fifo)
+    assert send(bench, fifo, "1") == first
+
+
+def test_it_outlives_a_restart(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "1")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert send(bench, fifo, "1") == first
+    assert send(bench, fifo, "2") != first
+    bench.advance(WINDOW_MS)
+    assert send(bench, fifo, "1") != first
+
+
+def test_the_scope_is_the_queue_or_the_group(bench: Bench, fifo: Queue) -> None:
+    assert send(bench, fifo, "1", "a") == send(bench, fifo, "1", "b")
+    by_group = bench.queue("g.fifo", fifo=True, deduplicate_by_group=True)
+    assert send(bench, by_group, "1", "a") != send(bench, by_group, "1", "b")
+
+
+def test_within_one_call_the_second_of_two_is_the_duplicate(bench: Bench, fifo: Queue) -> None:
+    message = Admitted(b"body", "", (), None, "g", "1", "me", None)
+    first, second = bench.call(bench.engine.send, fifo, [message, message])
+    assert first == second
+    assert bench.counts(fifo) == (1, 0, 0)
+
+
+def test_memory_forgets_details_but_the_store_knows(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    for n in range(1_500):
+        send(bench, fifo, str(n))
+    assert send(bench, fifo, "first") == first
+
+
+def test_what_was_never_seen_is_surely_new_without_a_look_up() -> None:
+    deduplication = Deduplication(1, blind_until_ms=0)
+    batch = Batch(1)
+    known = [digest_of(None, f"known-{n}") for n in range(20_000)]
+    for digest in known:
+        deduplication.add(digest, Entry(0, "id", 1), batch)
+    new = [digest_of(None, f"new-{n}") for n in range(2_000)]
+    looked_up = sum(not deduplication._known(digest, 0) for digest in new)
+    assert looked_up < len(new) / 100
+    assert len(batch.deduplication) == len(known)
+
+
+def test_expired_buckets_are_forgotten_as_a_whole(bench: Bench, fifo: Queue) -> None:
+    send(bench, fifo, "1")
+    bench.commit()
+    assert bench.store.entries
+    bench.advance(2 * WINDOW_MS)
+    send(bench, fifo, "2")
+    bench.commit()
+    assert [e.sent_at_ms for e in bench.store.entries] == [bench.clock.now_ms()]

@@ -1,0 +1,136 @@
+"""FIFO queues: order and locks of groups, delays, repeated receives. Source: SQS Developer Guide, FIFO queues; AWS_SEMANTICS A3."""
+
+import pytest
+
+from broker.core.errors import InvalidParameterValue
+from broker.core.queue import Queue
+from broker.core.settings import QueueSettings
+from tests.core.bench import Bench
+
+
+@pytest.fixture
+def fifo(bench: Bench) -> Queue:
+    return bench.queue("q.fifo", fifo=True)
+
+
+def test_one_receive_takes_as_many_of_a_group_as_it_may_then_others(bench: Bench, fifo: Queue) -> None:
+    for body in ("a1", "b1", "a2", "b2", "a3"):
+        bench.send(fifo, body, group=body[0])
+    assert bench.bodies(fifo, 4) == ["a1", "a2", "a3", "b1"]
+
+
+def test_a_group_with_a_message_in_flight_is_locked(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    bench.send(fifo, "b1", group="b")
+    (first,) = bench.receive(fifo, 1)
+    assert bench.bodies(fifo) == ["b1"]
+    bench.delete(fifo, first.receipt_handle)
+    assert bench.bodies(fifo) == ["a2"]
+
+
+def test_messages_behind_an_invisible_one_stay_hidden(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", "a3", group="a")
+    first, second = bench.receive(fifo, 2)
+    bench.call(bench.engine.change_visibility, fifo, second.receipt_handle, 0)
+    assert bench.bodies(fifo) == []
+    bench.call(bench.engine.change_visibility, fifo, first.receipt_handle, 0)
+    assert bench.bodies(fifo) == ["a1", "a2", "a3"]
+
+
+def test_messages_that_come_back_keep_their_order(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", "a3", "a4", group="a")
+    deliveries = bench.receive(fifo, 3)
+    bench.delete(fifo, deliveries[1].receipt_handle)
+    bench.advance(30_000)
+    assert bench.bodies(fifo) == ["a1", "a3", "a4"]
+
+
+def test_an_expired_handle_does_not_delete(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", group="a")
+    (delivery,) = bench.receive(fifo, visibility_ms=1_000)
+    bench.advance(1_000)
+    with pytest.raises(InvalidParameterValue, match="The receipt handle has expired"):
+        bench.delete(fifo, delivery.receipt_handle)
+    (again,) = bench.receive(fifo)
+    with pytest.raises(InvalidParameterValue, match="The receipt handle has expired"):
+        bench.delete(fifo, delivery.receipt_handle)
+    bench.delete(fifo, again.receipt_handle)
+    bench.delete(fifo, again.receipt_handle)
+
+
+def test_locks_and_order_survive_a_restart(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    bench.send(fifo, "b1", group="b")
+    (first,) = bench.receive(fifo, 1)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert bench.bodies(fifo) == ["b1"]
+    bench.delete(fifo, first.receipt_handle)
+    assert bench.bodies(fifo) == ["a2"]
+
+
+def test_sequence_numbers_have_20_digits_and_grow(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    numbers = [d.sequence_number or "" for d in bench.receive(fifo)]
+    assert all(len(n) == 20 and n.isdigit() for n in numbers)
+    assert numbers == sorted(set(numbers))
+
+
+def test_the_queues_delay_hides_arrivals_and_applies_to_what_is_there(bench: Bench) -> None:
+    queue = bench.queue("q.fifo", fifo=True, delay_ms=10_000)
+    bench.send(queue, "a1", group="a")
+    bench.advance(4_000)
+    bench.send(queue, "b1", group="b")
+    assert bench.bodies(queue) == []
+    assert bench.counts(queue) == (0, 0, 2)
+    bench.advance(6_000)
+    assert bench.counts(queue) == (1, 0, 1)
+    assert bench.bodies(queue) == ["a1"]
+    bench.call(bench.engine.configure_queue, queue, QueueSettings(fifo=True), {})
+    assert bench.counts(queue) == (1, 1, 0)
+    assert bench.bodies(queue) == ["b1"]
+
+
+def test_a_raised_delay_hides_what_was_never_received(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", group="a")
+    bench.send(fifo, "b1", group="b")
+    (delivery,) = bench.receive(fifo, 1)
+    bench.call(bench.engine.configure_queue, fifo, QueueSettings(fifo=True, delay_ms=60_000), {})
+    assert bench.counts(fifo) == (0, 1, 1)
+    bench.call(bench.engine.change_visibility, fifo, delivery.receipt_handle, 0)
+    assert bench.bodies(fifo) == ["a1"]
+    bench.advance(60_000)
+    assert bench.bodies(fifo) == ["a1", "b1"]
+
+
+def test_an_attempt_that_is_repeated_gets_the_same_messages_and_handles(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    first = bench.call(bench.engine.receive, fifo, 1, 30_000, "attempt")
+    bench.advance(20_000)
+    again = bench.call(bench.engine.receive, fifo, 1, 30_000, "attempt")
+    assert [d.receipt_handle for d in again] == [d.receipt_handle for d in first]
+    assert again[0].receive_count == 1
+    bench.advance(29_999)
+    assert bench.counts(fifo) == (1, 1, 0)
+
+
+def test_an_attempt_is_not_repeated_once_a_message_was_changed_or_five_minutes_passed(
+    bench: Bench, fifo: Queue
+) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    (delivery,) = bench.call(bench.engine.receive, fifo, 1, 30_000, "attempt")
+    bench.delete(fifo, delivery.receipt_handle)
+    assert [d.body for d in bench.call(bench.engine.receive, fifo, 1, 600_000, "attempt")] == [b"a2"]
+    bench.advance(300_000)
+    assert bench.call(bench.engine.receive, fifo, 1, 600_000, "attempt") == []
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_locked_group_at_the_front_does_not_hide_the_others(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, *(f"locked{n}" for n in range(40)), group="locked")
+    bench.receive(fifo, 1, 600_000)
+    bench.send(fifo, "b1", group="b")
+    bench.commit()
+    bench.restart()
+    assert bench.bodies(bench.find("q.fifo")) == ["b1"]
