@@ -1,0 +1,115 @@
+"""What memory holds of a queue: exact prefixes, within limits, and nothing that is not given back. See DESIGN, rules 4 and 5."""
+
+import pytest
+
+from broker.core import limits
+from broker.core.absent import Absent
+from broker.core.errors import OverLimit
+from tests.core.bench import Bench
+
+
+def test_memory_is_given_back_when_messages_go(bench: Bench) -> None:
+    for name, fifo in (("q", False), ("q.fifo", True)):
+        queue = bench.queue(name, fifo=fifo)
+        for n in range(60):
+            bench.send(queue, f"{n}", group=f"g{n % 7}" if fifo or n % 2 else None)
+        for n in range(5 if not fifo else 0):
+            bench.send(queue, f"later-{n}", delay_ms=1_000)
+        assert bench.ledger.memory_bytes > 0
+        bench.advance(1_000)
+        bench.settle_down()
+        while deliveries := bench.receive(queue):
+            for delivery in deliveries:
+                bench.delete(queue, delivery.receipt_handle)
+        assert queue.messages == 0
+        assert bench.ledger.memory_bytes == 0
+        assert len(queue.waiting.groups) <= 1
+
+
+def test_a_deep_queue_keeps_a_bounded_part_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WAITING_MAX", 50)
+    queue = bench.queue()
+    for n in range(20):
+        bench.send(queue, *(f"{n}-{m}" for m in range(10)))
+    assert queue.waiting.count == 50
+    found = []
+    while bodies := bench.bodies(queue):
+        found += bodies
+        bench.settle_down()
+    assert found == [f"{n}-{m}" for n in range(20) for m in range(10)]
+
+
+def test_a_call_that_finds_rows_absent_changes_nothing(bench: Bench) -> None:
+    queue = bench.queue()
+    bench.send(queue, "a")
+    bench.commit()
+    queue.unload()
+    before = queue.counters()
+    with pytest.raises(Absent):
+        bench.engine.receive(queue, 1, 30_000)
+    assert queue.counters() == before
+    assert not bench.journal.batch
+
+
+def test_above_the_budget_the_queues_not_used_lately_leave_memory(bench: Bench) -> None:
+    bench.ledger.memory_bytes_max = 100_000
+    queues = [bench.queue(f"q{n}") for n in range(20)]
+    for queue in queues:
+        bench.send(queue, *("x" * 1_000 for _ in range(10)))
+    assert bench.ledger.memory_bytes <= 120_000
+    assert queues[0].waiting.count == 0
+    assert queues[-1].waiting.count == 10
+    for queue in queues:
+        assert len(bench.receive(queue)) == 10
+
+
+def test_bodies_of_any_size_stay_within_bounds(bench: Bench) -> None:
+    queue = bench.queue()
+    for n in range(12):
+        bench.send(queue, f"{n}" * 1_000_000)
+    assert queue.held_bytes < limits.WAITING_BYTES_MAX + 2_000_000
+    found = []
+    while bodies := bench.bodies(queue, 3):
+        found += [body[: len(body) // 1_000_000] for body in bodies]
+    assert found == [str(n) for n in range(12)]
+
+
+def test_a_standard_queue_has_a_limit_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 5)
+    queue = bench.queue()
+    bench.send(queue, *(str(n) for n in range(10)))
+    assert len(bench.receive(queue)) == 5
+    with pytest.raises(OverLimit):
+        bench.receive(queue)
+    bench.advance(30_000)
+    assert len(bench.receive(queue)) == 5
+
+
+def test_a_fifo_queue_hands_out_no_more_and_says_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 2)
+    queue = bench.queue("q.fifo", fifo=True)
+    bench.send(queue, "a", "b", "c", group="g")
+    bench.send(queue, "d", group="h")
+    assert bench.bodies(queue) == ["a", "b"]
+    assert bench.bodies(queue) == []
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_lease_beyond_the_timed_window_is_deleted_without_asking_the_store(bench: Bench) -> None:
+    queue = bench.queue()
+    bench.send(queue, *(str(n) for n in range(20)), delay_ms=1_000)
+    bench.advance(1_000)
+    deliveries = bench.receive(queue, 2, 600_000)
+    bench.commit()
+    bench.engine.delete(queue, deliveries[0].receipt_handle)
+    assert bench.counts(queue) == (18, 1, 0)
+
+
+def test_stale_entries_among_ready_groups_do_not_pile_up(bench: Bench) -> None:
+    queue = bench.queue("q.fifo", fifo=True)
+    for n in range(2_000):
+        bench.send(queue, str(n), group=f"g{n % 5}")
+        for delivery in bench.receive(queue):
+            bench.delete(queue, delivery.receipt_handle)
+    assert len(queue.waiting._ready) < 100
+    assert len(bench.deadlines._heap) < 100
