@@ -1,7 +1,5 @@
 """A fresh bench for each test; and windows so small that a handful of messages fills them."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from broker.core import limits
@@ -16,7 +14,7 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def small_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SMALL.items():
         monkeypatch.setattr(limits, name, value)
-    yield
+    return
