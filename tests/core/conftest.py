@@ -17,4 +17,3 @@ def bench() -> Bench:
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SMALL.items():
         monkeypatch.setattr(limits, name, value)
-    return

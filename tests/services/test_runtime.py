@@ -1,0 +1,157 @@
+"""Where the engine meets asyncio: replies wait for the disk; a failed commit is as if nothing had been asked."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from broker.clock import Chance, ManualClock
+from broker.core.message import Admitted
+from broker.core.queue import Queue
+from broker.core.settings import QueueName, QueueSettings
+from broker.errors import ServiceUnavailable
+from broker.services.runtime import Runtime
+from broker.services.timekeeper import Timekeeper
+from broker.store.base import CommitFailed, CommitUncertain
+from broker.store.changes import Batch
+from broker.store.sqlite import SqliteStore
+
+NAME = QueueName("000000000000", "us-east-1", "q")
+MESSAGE = Admitted(b"body", "", (), None, None, None, "me", None)
+
+
+class Faulty(SqliteStore):
+    """A store whose next commit can be made to fail, or to wait."""
+
+    failure: BaseException | None = None
+    before: Callable[[], None] = staticmethod(lambda: None)
+
+    def commit(self, batch: Batch) -> None:
+        self.before()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        super().commit(batch)
+
+
+class Harness:
+    """A runtime with one queue."""
+
+    def __init__(self, store: Faulty, runtime: Runtime, ended: list[BaseException]) -> None:
+        self.store, self.runtime, self.ended = store, runtime, ended
+
+    @property
+    def queue(self) -> Queue:
+        return self.runtime.engine.find_queue(NAME)
+
+    async def call(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """A call, and the wait that its reply would have."""
+        result = await self.runtime.call(operation, *arguments)
+        future = self.runtime.durable()
+        if future is not None:
+            await future
+        return result
+
+    async def send(self) -> None:
+        await self.call(lambda: self.runtime.engine.send(self.queue, [MESSAGE]))
+
+    async def counts(self) -> tuple[int, int, int]:
+        return tuple(await self.runtime.call(lambda: self.runtime.engine.counts(self.queue)))
+
+
+@pytest.fixture
+async def harness() -> AsyncIterator[Harness]:
+    store = Faulty(":memory:")
+    recovered = store.open()
+    ended: list[BaseException] = []
+    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=ended.append)
+    await runtime.start()
+    made = Harness(store, runtime, ended)
+    await made.call(runtime.engine.create_queue, NAME, QueueSettings(), {}, {})
+    yield made
+    await runtime.close()
+    store.close()
+
+
+async def test_a_reply_waits_for_the_commit_and_a_second_delete_does_too(harness: Harness) -> None:
+    await harness.send()
+    (delivery,) = await harness.call(harness.runtime.engine.receive, harness.queue, 1, 30_000)
+    for _ in range(2):
+        await harness.runtime.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+        assert harness.runtime.durable() is not None, "the first delete is not on disk yet"
+    future = harness.runtime.durable()
+    assert future is not None
+    await future
+    assert harness.runtime.durable() is None
+
+
+async def test_a_failed_commit_fails_its_replies_and_nothing_has_happened(harness: Harness) -> None:
+    await harness.send()
+    harness.store.failure = CommitFailed("the disk is full")
+    failed = await asyncio.gather(*(harness.send() for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(f, ServiceUnavailable) for f in failed)
+    assert await harness.counts() == (1, 0, 0)
+    await harness.send()
+    assert await harness.counts() == (2, 0, 0)
+    assert not harness.ended
+
+
+async def test_what_gathers_behind_a_failing_batch_fails_with_it(harness: Harness) -> None:
+    loop = asyncio.get_running_loop()
+    under_way, gathered = asyncio.Event(), threading.Event()
+
+    def hold() -> None:
+        loop.call_soon_threadsafe(under_way.set)
+        gathered.wait(10)
+
+    harness.store.before = hold
+    harness.store.failure = CommitFailed("an I/O error")
+    first = asyncio.create_task(harness.send())
+    await under_way.wait()
+    second = asyncio.create_task(harness.send())
+    while not harness.runtime.commits.batch:
+        await asyncio.sleep(0)
+    gathered.set()
+    failed = await asyncio.gather(first, second, return_exceptions=True)
+    assert all(isinstance(f, ServiceUnavailable) for f in failed)
+    assert await harness.counts() == (0, 0, 0)
+
+
+async def test_a_waiting_receive_outlives_a_failed_commit(harness: Harness) -> None:
+    poll = asyncio.create_task(
+        harness.runtime.receive(
+            harness.queue, count=1, visibility_ms=None, wait_ms=20_000, attempt_id=None, connected=lambda: True
+        )
+    )
+    await asyncio.sleep(0)
+    harness.store.failure = CommitFailed("the disk is full")
+    with pytest.raises(ServiceUnavailable):
+        await harness.call(harness.runtime.engine.create_queue, NAME._replace(name="other"), QueueSettings(), {}, {})
+    await harness.send()
+    assert [d.body for d in await asyncio.wait_for(poll, 10)] == [b"body"]
+
+
+async def test_an_uncertain_commit_ends_the_process(harness: Harness) -> None:
+    harness.store.failure = CommitUncertain("fsync failed")
+    with pytest.raises(ServiceUnavailable):
+        await harness.send()
+    assert [type(e) for e in harness.ended] == [CommitUncertain]
+
+
+async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness) -> None:
+    timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
+    timekeeper.start()
+    poll = asyncio.create_task(
+        harness.runtime.receive(
+            harness.queue, count=1, visibility_ms=None, wait_ms=20_000, attempt_id=None, connected=lambda: True
+        )
+    )
+    await asyncio.sleep(0)
+    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [MESSAGE._replace(delay_ms=5_000)]))
+    before_ms = harness.runtime.clock.now_ms()
+    assert await timekeeper.advance(900_000) == before_ms + 900_000
+    assert [d.first_received_at_ms for d in await poll] == [before_ms + 5_000]
+    assert harness.store.recover().message_time_ms == before_ms + 900_000
+    timekeeper.stop()
