@@ -66,20 +66,27 @@ async def drain(url: str, queue: str, count: int) -> tuple[int, float]:
     return done, done / (time.perf_counter() - began)
 
 
-async def send_shallow(url: str, queue: str, round_: int) -> None:
-    """A few thousand messages of 1 KB, by ten, over a thousand groups where the queue has groups."""
+async def send_shallow(broker: BrokerProcess, kind: str, queue: str, round_: int) -> None:
+    """A few thousand messages of 1 KB, by ten, with the delay and the groups of the deep queue's."""
+    url = broker.url
 
     async def produce(first: int) -> None:
         connection = Connection(url)
         for at in range(first, _SHALLOW, CONNECTIONS * 10):
             entries: list[dict[str, Any]] = [{"Id": str(n), "MessageBody": "x" * 1024} for n in range(at, at + 10)]
-            if queue.endswith(".fifo"):
-                for n, entry in enumerate(entries, at):
+            for n, entry in enumerate(entries, at):
+                if queue.endswith(".fifo"):
                     entry |= {"MessageGroupId": f"g{n % 1000}", "MessageDeduplicationId": f"{round_}-{n}"}
+                elif kind == "noisy":
+                    entry["MessageGroupId"] = "noisy"
+                elif kind == "delayed":
+                    entry["DelaySeconds"] = 1
             await connection.call("SendMessageBatch", QueueUrl=queue, Entries=entries)
         connection.close()
 
     await asyncio.gather(*(produce(n * 10) for n in range(CONNECTIONS)))
+    if kind == "delayed":
+        await advance(broker, 1)
 
 
 async def advance(broker: BrokerProcess, seconds: int) -> None:
@@ -168,7 +175,7 @@ async def deep(kind: str, count: int, broker: BrokerProcess, table: Table) -> No
     for tenth in range(10):
         rates = []
         for round_ in range(3):
-            await send_shallow(broker.url, shallow, tenth * 3 + round_)
+            await send_shallow(broker, kind, shallow, tenth * 3 + round_)
             rates.append((await drain(broker.url, shallow, _SHALLOW))[1])
         done, rate = await drain(broker.url, queue, to_drain - drained if tenth == 9 else to_drain // 10)
         drained += done

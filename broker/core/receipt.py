@@ -3,7 +3,6 @@
 The handle holds everything that is needed, so the broker keeps no table of handles, and nobody can make one up.
 """
 
-import base64
 import binascii
 import struct
 from hashlib import blake2b
@@ -30,14 +29,14 @@ class Receipts:
     def handle(self, queue: int, message: int, receive: int, received_at_ms: int) -> str:
         """The opaque handle of the receive number `receive` (from 1) of a message."""
         packed = _FORM.pack(queue, message, receive, received_at_ms)
-        return base64.b64encode(packed + self._checksum(packed), b"-_").decode("ascii")
+        return binascii.b2a_base64(packed + self._checksum(packed), newline=False).decode("ascii")
 
     def read(self, handle: str) -> Receipt | None:
         """What a handle stands for; None if we did not make it."""
         if len(handle) != _HANDLE_CHARACTERS:
             return None
         try:
-            raw = base64.b64decode(handle, b"-_", validate=True)
+            raw = binascii.a2b_base64(handle, strict_mode=True)
         except (binascii.Error, ValueError):
             return None
         packed, checksum = raw[: _FORM.size], raw[_FORM.size :]

@@ -170,7 +170,8 @@ class Server:
         if (request.content_length or 0) > BODY_BYTES_MAX:
             raise content_encoding.TooLarge
         expected = _expected_bytes(request, coding)
-        await self._uploads.take(expected)
+        if expected:
+            await self._uploads.take(expected)
         try:
             if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

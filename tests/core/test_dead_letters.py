@@ -1,4 +1,4 @@
-"""Redrive policies and message move tasks. Source: SQS Developer Guide, "Using dead-letter queues"; AWS_SEMANTICS A3."""
+"""Redrive policies and message move tasks. Source: SQS Developer Guide, "Using dead-letter queues" and recorded replies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The five-minute window. Source: SQS Developer Guide, "Using the message deduplication ID"; AWS_SEMANTICS A3."""
+"""The five-minute window. Source: SQS Developer Guide, "Using the message deduplication ID" and recorded replies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Fair queues. Source: SQS Developer Guide, "Amazon SQS fair queues"; AWS_SEMANTICS A3."""
+"""Fair queues. Source: SQS Developer Guide, "Amazon SQS fair queues" and recorded replies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""FIFO queues: order and locks of groups, delays, repeated receives. Source: SQS Developer Guide, FIFO queues; AWS_SEMANTICS A3."""
+"""FIFO queues: order and locks of groups, delays, repeated receives. Source: SQS Developer Guide; recorded replies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Receives that wait: they wake by what happens, never by looking again. Source: SQS Developer Guide, long polling; DESIGN."""
+"""Receives that wait: they wake by what happens, never by looking again. Source: SQS Developer Guide, long polling."""
 
 from collections.abc import Sequence
 

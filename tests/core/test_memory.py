@@ -1,4 +1,4 @@
-"""What memory holds of a queue: exact prefixes, within limits, and nothing that is not given back. See DESIGN, rules 4 and 5."""
+"""What memory holds of a queue: exact prefixes, within limits, and nothing that is not given back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""After a crash: what is on disk is what is seen, no more and no less. See DESIGN, promise 1."""
+"""After a crash: what is on disk is what is seen, no more and no less."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Standard queues: order, visibility, delays, receipt handles. Source: SQS Developer Guide; AWS_SEMANTICS A3."""
+"""Standard queues: order, visibility, delays, receipt handles. Source: SQS Developer Guide and recorded replies."""
 
 import pytest
 

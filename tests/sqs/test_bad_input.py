@@ -1,6 +1,6 @@
 """Whatever is sent: an AWS error or an HTTP one comes back, nothing is changed, and the broker goes on.
 
-Source: AWS_SEMANTICS E; the errors common to all AWS JSON services (SerializationException).
+Source: recorded replies; the errors common to all AWS JSON services (SerializationException).
 """
 
 import json

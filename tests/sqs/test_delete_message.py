@@ -1,4 +1,4 @@
-"""DeleteMessage and its batch: which handles delete. Source: SQS API Reference, DeleteMessage; AWS_SEMANTICS A3."""
+"""DeleteMessage and its batch: which handles delete. Source: SQS API Reference, DeleteMessage and recorded replies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Errors on the wire, in both protocols: shape, code, status, header and text. Source: AWS_SEMANTICS A4 and E."""
+"""Errors on the wire, in both protocols: shape, code, status, header and text. Source: recorded replies."""
 
 from typing import Any, NamedTuple
 

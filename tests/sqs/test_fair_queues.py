@@ -1,7 +1,7 @@
 """Fair queues: on a standard queue MessageGroupId names a tenant, and a noisy one does not keep the quiet ones waiting.
 
 Noisy is a tenant with more than 10 % of the messages in flight and at least 30 of its own, or with more than 10 % of the
-consumers' recent processing time. Source: SQS Developer Guide, How Amazon SQS fair queues work; AWS_SEMANTICS A3.
+consumers' recent processing time. Source: SQS Developer Guide, How Amazon SQS fair queues work and recorded replies.
 """
 
 import pytest

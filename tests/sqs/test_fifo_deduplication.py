@@ -1,6 +1,6 @@
 """FIFO queues: what counts as a duplicate, for how long, and what its sender is told.
 
-Source: SQS Developer Guide, Exactly-once processing; API Reference, SendMessage; AWS_SEMANTICS A3.
+Source: SQS Developer Guide, Exactly-once processing; API Reference, SendMessage and recorded replies.
 """
 
 import hashlib

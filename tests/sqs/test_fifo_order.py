@@ -1,6 +1,6 @@
 """FIFO queues: order within a group, the group's lock, and what stays hidden behind a message in flight.
 
-Source: SQS Developer Guide, FIFO delivery logic; AWS_SEMANTICS A3.
+Source: SQS Developer Guide, FIFO delivery logic and recorded replies.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""HTTP as clients really speak it: 100-continue, chunks, gzip, GET, connections kept and pipelined. Source: AWS_SEMANTICS E."""
+"""HTTP as clients really speak it: 100-continue, chunks, gzip, GET, connections kept and pipelined."""
 
 import gzip
 import json

@@ -1,6 +1,6 @@
 """At most 120,000 messages of a queue are in flight: a standard queue says so, a FIFO queue just hands out no more.
 
-The limit is lowered here, so that a test reaches it. Source: SQS Developer Guide, Quotas; AWS_SEMANTICS, fact 2.
+The limit is lowered here, so that a test reaches it. Source: SQS Developer Guide, Quotas and recorded replies.
 """
 
 import pytest

@@ -1,7 +1,7 @@
 """Long polling: a receive waits for a message and wakes for each reason that makes one available.
 
 A poll is a request on a connection of its own whose reply is read later, so no test needs a thread or a sleep.
-Source: SQS Developer Guide, Short and long polling; AWS_SEMANTICS A3 and E25.
+Source: SQS Developer Guide, Short and long polling and recorded replies.
 """
 
 import select

@@ -1,6 +1,6 @@
 """GetQueueAttributes: every attribute's default and range, and the form in which it is returned.
 
-Source: SQS API Reference, CreateQueue and GetQueueAttributes; AWS_SEMANTICS A2.
+Source: SQS API Reference, CreateQueue and GetQueueAttributes and recorded replies.
 """
 
 import pytest

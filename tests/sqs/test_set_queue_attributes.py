@@ -1,4 +1,4 @@
-"""SetQueueAttributes: what it changes, from when, and what it refuses. Source: API Reference; AWS_SEMANTICS A2."""
+"""SetQueueAttributes: what it changes, from when, and what it refuses. Source: API Reference and recorded replies."""
 
 import json
 

@@ -1,6 +1,6 @@
 """The visibility timeout: who sets it, how long a received message stays hidden, and how it is changed.
 
-Source: SQS Developer Guide, Visibility timeout; API Reference, ChangeMessageVisibility; AWS_SEMANTICS A3.
+Source: SQS Developer Guide, Visibility timeout; API Reference, ChangeMessageVisibility and recorded replies.
 """
 
 from typing import Any

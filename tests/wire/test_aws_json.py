@@ -1,4 +1,4 @@
-"""AWS JSON 1.0, byte by byte. Source: the AWS JSON protocol's description in Smithy; recorded replies (AWS_SEMANTICS A4, E)."""
+"""AWS JSON 1.0, byte by byte. Source: the AWS JSON protocol's description in Smithy; recorded replies."""
 
 import json
 import logging

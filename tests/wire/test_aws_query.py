@@ -1,4 +1,4 @@
-"""The Query protocol, byte by byte. Source: the awsQuery protocol's description in Smithy; recorded replies (AWS_SEMANTICS E)."""
+"""The Query protocol, byte by byte. Source: the awsQuery protocol's description in Smithy; recorded replies."""
 
 from urllib.parse import quote
 

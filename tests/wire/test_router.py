@@ -1,4 +1,4 @@
-"""When a reply may leave: DESIGN's "acknowledged means on disk", seen from the wire."""
+"""When a reply may leave: "acknowledged means on disk", seen from the wire."""
 
 import asyncio
 import logging

@@ -218,7 +218,7 @@ async def test_uploads_that_stand_still_hold_up_no_small_request(port: Port) -> 
     assert (await port.ask()).status == 200
     slow = await port.connect()
     slow.send_head(f"Content-Length: {len(BODY)}", "Expect: 100-continue")
-    assert await slow.line() == b"HTTP/1.1 100 Continue\r\n"
+    assert await asyncio.wait_for(slow.line(), 10) == b"HTTP/1.1 100 Continue\r\n"
     await slow.line()
     slow.send(BODY)
     assert (await slow.reply()).status == 200
