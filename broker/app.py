@@ -17,6 +17,9 @@ from broker.wire.server import Server
 
 SERVICES = [sqs.SERVICE]
 
+# A request makes no cycles, and messages in memory are many: the collector may look less often than Python's 700 allows.
+_YOUNG_OBJECTS_MAX = 20_000
+
 
 class Broker:
     """One broker on one data directory. `fatal`: called when the process must end because what is on disk is uncertain."""
@@ -53,6 +56,7 @@ class Broker:
             raise
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS_MAX, 20, 50)
         self.started_in_s = process_time_s() - began_s
 
     @property

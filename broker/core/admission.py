@@ -47,7 +47,7 @@ def admit(
     if not body:
         raise MissingParameter("MessageBody")
     encoded = _encode_body(body)
-    size = len(encoded) + attributes_bytes(attributes)
+    size = len(encoded) + (attributes_bytes(attributes) if attributes else 0)
     if size > settings.message_bytes_max:
         verb = "cannot be validated" if in_batch else "are invalid"
         raise InvalidParameterValue(
@@ -101,7 +101,7 @@ def characters_allowed(encoded: bytes) -> bool:
     """Whether UTF-8 text holds XML's characters only. Each step is one pass in C."""
     if len(encoded.translate(None, _CONTROLS)) != len(encoded):
         return False
-    return not any(noncharacter in encoded for noncharacter in _NONCHARACTERS)
+    return encoded.isascii() or not any(noncharacter in encoded for noncharacter in _NONCHARACTERS)
 
 
 def wrong_queue_type(parameter: str, value: object) -> InvalidParameterValue:

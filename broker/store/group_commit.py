@@ -244,10 +244,11 @@ class GroupCommit:
         self._commits_since_vacuum += 1
         if self._commits_since_vacuum >= _COMMITS_PER_VACUUM:
             self._vacuum_next = True
-        # The writer gets its next work first; the replies then leave while it is at it.
-        self._next()
         for callback in parked:
-            self._loop.call_soon(callback, None)
+            callback(None)
+        # What the sockets hold by now belongs into the next batch: it is cut when the loop has read them once.
+        self._scheduled = True
+        self._loop.call_soon(self._loop.call_soon, self._next)
 
     def _fail(self, batch: Batch, parked: list[Parked], failure: BaseException) -> None:
         """Nothing of this batch, nor of the one that gathered on top of it, has happened."""

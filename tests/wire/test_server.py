@@ -205,7 +205,7 @@ async def test_a_body_that_does_not_come_on_is_given_up(
     await connection.line()
     await connection.line()
     connection.send(sent)
-    reply = await connection.reply()
+    reply = await asyncio.wait_for(connection.reply(), 10)
     assert reply.status == 408
     assert reply.headers["connection"] == "close"
 
