@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= auto
 ROUNDS ?= 100
 MESSAGES ?= 1000000
+SPEED ?= judge
 
 FIND_PYTHON = for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit 0; fi; done; \
@@ -52,7 +53,7 @@ crash: dev
 	@$(PY) -m tests.crash.run --rounds $(ROUNDS)
 
 backlog: dev
-	@$(PY) -m benchmarks.backlog --messages $(MESSAGES)
+	@$(PY) -m benchmarks.backlog --messages $(MESSAGES) --speed $(SPEED)
 
 backlog-long: dev
 	@$(PY) -m benchmarks.backlog --messages 10000000

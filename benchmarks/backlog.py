@@ -36,11 +36,14 @@ _SHALLOW = 4_000
 class Table:
     """Lines of the report: what, measured, bound, and whether it holds."""
 
+    judge_speed: bool = True
     lines: list[tuple[str, str, str, bool]] = field(default_factory=list)
 
-    def add(self, what: str, measured: str, bound: str, holds: bool) -> None:
-        self.lines.append((what, measured, bound, holds))
-        print(f"{'PASS' if holds else 'FAIL'}  {what}: {measured} (bound: {bound})", flush=True)
+    def add(self, what: str, measured: str, bound: str, holds: bool, *, speed: bool = False) -> None:
+        """`speed`: a line that a busy machine can break; it may be shown without being judged."""
+        judged = self.judge_speed or not speed
+        self.lines.append((what, measured, bound, holds or not judged))
+        print(f"{'PASS' if holds else 'FAIL' if judged else 'SLOW'}  {what}: {measured} (bound: {bound})", flush=True)
 
 
 async def drain(url: str, queue: str, count: int) -> tuple[int, float]:
@@ -182,7 +185,13 @@ async def deep(kind: str, count: int, broker: BrokerProcess, table: Table) -> No
         ratios.append(rate / statistics.median(rates))
     table.add(f"{kind}: drained", f"{drained}", f"{to_drain}", drained == to_drain)
     shown = " ".join(f"{r:.2f}" for r in ratios)
-    table.add(f"{kind}: each tenth's rate to an empty queue's", shown, f"at least {RATE_MIN}", min(ratios) >= RATE_MIN)
+    table.add(
+        f"{kind}: each tenth's rate to an empty queue's",
+        shown,
+        f"at least {RATE_MIN}",
+        min(ratios) >= RATE_MIN,
+        speed=True,
+    )
 
 
 async def purge(count: int, broker: BrokerProcess, table: Table) -> None:
@@ -213,6 +222,7 @@ async def purge(count: int, broker: BrokerProcess, table: Table) -> None:
         f"{p99:.1f} ms",
         f"{PURGE_P99_MS_MAX} ms",
         p99 < PURGE_P99_MS_MAX,
+        speed=True,
     )
     table.add("purge: answered", f"{took * 1000:.1f} ms", "1000 ms", took < 1)
     connection.close()
@@ -253,8 +263,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--only", choices=(*KINDS, "purge"))
+    parser.add_argument("--speed", choices=("judge", "show"), default="judge", help="whether a slow line is a failure")
     arguments = parser.parse_args()
-    table = Table()
+    table = Table(arguments.speed == "judge")
     for kind in (arguments.only,) if arguments.only else (*KINDS, "purge"):
         run(kind, arguments.messages, table)
     results = Path(__file__).parent / "results"

@@ -4,28 +4,24 @@ What is available is a merge of two prefixes: the waiting window (by order) and 
 which a delay or a visibility timeout ended). With message groups the queue is a fair queue: fair.py chooses.
 """
 
-from itertools import islice
-
 from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.fair import Fairness, select_fairly
 from broker.core.message import Message
-from broker.core.queue import Queue, Selection
+from broker.core.queue import Selection
+from broker.core.standard_reads import StandardReads
 from broker.core.timed import Timed
-from broker.core.window import Group, Waiting
+from broker.core.window import Waiting
 from broker.store.base import Page
 
 _FOREVER = 1 << 62
 _SETTLED_ENOUGH_MS = 1_000  # how old counts may be that had to be read from the store
 _GONE_MAX = 1_000
-_CONTENTS_AHEAD = 32
 
 
-class StandardQueue(Queue):
+class StandardQueue(StandardReads):
     """See the module's text."""
 
-    waiting: Waiting
-    timed: Timed
     fairness: Fairness | None
 
     def reset_windows(self, *, empty: bool) -> None:
@@ -40,6 +36,7 @@ class StandardQueue(Queue):
         self._timed_read: Read | None = None
         self._fairness_read: Read | None = None
         self._count_read: Read | None = None
+        self._content_read: Read | None = None
         self._newest_order = self.scan_from - 1
         # While counts are read: (batch, group, received, visible_at_ms, +1 or -1) of every change
         self._recounts: list[tuple[int, str | None, bool, int, int]] = []
@@ -299,87 +296,6 @@ class StandardQueue(Queue):
         elif self._known(message_id) is None:
             self._keep_found(message)
             self._hold(message)
-
-    def scan_read(self) -> Read:
-        """The next page of the waiting window."""
-        if self.waiting.scan is None:
-            generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
-
-            def arrive(read: Read, page: Page) -> None:
-                for message in self.waiting.scanned(page, skipped, {}, read.overlay):
-                    self._hold(message)
-
-            self.waiting.scan = self.read(
-                lambda store: store.scan(
-                    generation,
-                    after,
-                    skip_groups=skipped,
-                    unleased=True,
-                    limit=limits.PAGE_ROWS,
-                    bytes_max=limits.PAGE_BYTES,
-                ),
-                arrive,
-            )
-        return self.waiting.scan
-
-    def group_rows(self) -> int:
-        """How many messages of one group are read at once: few groups share the page of a queue."""
-        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, len(self.waiting.groups)))
-
-    def group_read(self, group: Group) -> Read:
-        """The next page of one message group."""
-        if group.read is None:
-            generation, name, after, rows = self.generation, group.name, group.loaded_to, self.group_rows()
-            assert name is not None
-
-            def arrive(read: Read, page: Page) -> None:
-                for message in self.waiting.group_read(group, page, {}, read.overlay):
-                    self._hold(message)
-
-            group.read = self.read(
-                lambda store: store.group(
-                    generation,
-                    name,
-                    after,
-                    unleased=True,
-                    limit=rows,
-                    bytes_max=limits.PAGE_BYTES,
-                ),
-                arrive,
-            )
-        return group.read
-
-    def timed_read(self, now_ms: int) -> Read:
-        """The next page of the timed window."""
-        if self._timed_read is None:
-            generation, after = self.generation, self.timed.edge
-            self._timed_read = self.read(
-                lambda store: store.timed(
-                    generation, after, content_until_ms=now_ms, limit=limits.PAGE_ROWS, bytes_max=limits.PAGE_BYTES
-                ),
-                self._timed_arrived,
-            )
-        return self._timed_read
-
-    def _timed_arrived(self, read: Read, page: Page) -> None:
-        self._timed_read = None
-        before = self.timed.edge
-        edge = (page.rows[-1].visible_at_ms, page.rows[-1].id) if page.more else None
-        messages = [Message.restore(row) for row in page.rows if row.id not in read.overlay]
-        for message in read.overlay.values():
-            if message is not None and message.id not in self.timed.by_id:
-                key = (message.visible_at_ms, message.id)
-                if key > before and (edge is None or key <= edge):
-                    messages.append(message)
-        for message in messages:
-            self._drop_found(message.id)
-            self._hold(message)
-        self.timed.extend(messages, edge)
-
-    def content_read(self, messages: list[Message]) -> Read:
-        # Whoever asks for these will ask for the next ones: those that are available and whose content is not in memory.
-        ahead = (m for m in self.timed.visible(self.ledger.now_ms()) if m.body is None)
-        return super().content_read(list(dict.fromkeys([*messages, *islice(ahead, _CONTENTS_AHEAD)])))
 
     def next_visible(self, now_ms: int) -> int | None:
         return self.timed.next_after(now_ms)
