@@ -3,7 +3,7 @@
 Bodies are unique and stand for their messages. What was asked and never answered may have happened or not.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 
@@ -35,7 +35,7 @@ class History:
     sent: dict[str, Sent] = field(default_factory=dict)
     unanswered_sends: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
-    unanswered_deletes: set[str] = field(default_factory=set)
+    unanswered_deletes: Counter[str] = field(default_factory=Counter)  # several clients may delete one message
     receive_counts: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     acknowledged: int = 0
@@ -58,9 +58,16 @@ class History:
             self.violations.append(f"{body}: its receive count fell to {receive_count}")
         self.receive_counts[body] = receive_count
 
+    def delete_asked(self, body: str) -> None:
+        self.unanswered_deletes[body] += 1
+
+    def delete_refused(self, body: str) -> None:
+        """This one did nothing; another client's may still be on its way."""
+        self.unanswered_deletes[body] -= 1
+
     def delete_answered(self, body: str) -> None:
         self.acknowledged += 1
-        self.unanswered_deletes.discard(body)
+        self.unanswered_deletes[body] -= 1
         self.deleted.add(body)
 
     def check(self, found: list[Found], counts: dict[str, int]) -> None:
@@ -68,7 +75,7 @@ class History:
         self._check_each(found)
         bodies = {f.body for f in found}
         for body, sent in self.sent.items():
-            if body not in bodies and body not in self.deleted and body not in self.unanswered_deletes:
+            if body not in bodies and body not in self.deleted and self.unanswered_deletes[body] <= 0:
                 self.violations.append(f"{body}: lost; it had been acknowledged in {sent.queue}")
         self._check_order(found)
         for queue, count in counts.items():
@@ -108,7 +115,7 @@ class History:
         for f in found:
             self.deleted.add(f.body)
         for body in list(self.sent):
-            if body in self.unanswered_deletes:
+            if self.unanswered_deletes[body] > 0:
                 self.deleted.add(body)
         self.unanswered_deletes.clear()
         # A send that was never answered and not found has not happened, and never will.

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import Any
 
 from benchmarks.load_client import Connection, Lost, Refused
@@ -112,19 +113,20 @@ class Load:
     async def _finish(self, connection: Connection, queue: str, message: dict[str, Any]) -> None:
         body, handle = message["Body"], message["ReceiptHandle"]
         what = self._chance.random()
-        try:
-            if what < 0.5:
-                self._history.unanswered_deletes.add(body)
+        if what < 0.5:
+            self._history.delete_asked(body)
+            try:
                 await connection.call("DeleteMessage", QueueUrl=queue, ReceiptHandle=handle)
+            except Refused:  # a FIFO handle whose timeout had ended (VisibilityTimeout 0)
+                self._history.delete_refused(body)
+            else:
                 self._history.delete_answered(body)
-            elif what < 0.7:
-                seconds = self._chance.choice((0, 0, 60))
+        elif what < 0.7:
+            seconds = self._chance.choice((0, 0, 60))
+            with suppress(Refused):  # the same, or a message that another consumer has deleted
                 await connection.call(
                     "ChangeMessageVisibility", QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=seconds
                 )
-        except Refused:
-            # A FIFO handle whose timeout had ended (VisibilityTimeout 0), or a message that another consumer deleted.
-            self._history.unanswered_deletes.discard(body)
 
 
 async def drain(url: str) -> tuple[list[Found], dict[str, int]]:

@@ -31,6 +31,7 @@ def test_a_lost_message_is_noticed() -> None:
 
 def test_a_deleted_message_may_be_gone_and_must_not_come_back() -> None:
     history = acknowledged(a=SENT)
+    history.delete_asked("a")
     history.delete_answered("a")
     assert not broken(history)
     assert "a: back" in broken(history, FOUND)
@@ -42,8 +43,18 @@ def test_what_was_never_answered_may_have_happened_or_not() -> None:
         history.unanswered_sends.add("a")
         assert not broken(history, *found)
         deleting = acknowledged(a=SENT)
-        deleting.unanswered_deletes.add("a")
+        deleting.delete_asked("a")
         assert not broken(deleting, *found)
+
+
+def test_a_refused_delete_says_nothing_of_another_that_is_on_its_way() -> None:
+    history = acknowledged(a=SENT)
+    history.delete_asked("a")
+    history.delete_asked("a")
+    history.delete_refused("a")
+    assert not broken(history)
+    history.delete_refused("a")
+    assert "a: lost" in broken(history)
 
 
 def test_a_message_that_nobody_sent_or_that_is_there_twice_is_noticed() -> None:
