@@ -274,17 +274,16 @@ class Engine(Registry):
 
     # Waiting receives
 
-    def wait(self, waiter: Waiter) -> None:
+    def wait(self, queue: Queue, waiter: Waiter) -> None:
         """Let a receive that found nothing wait until a message is there, its time is up, or its queue is gone."""
-        queue = waiter.queue
         queue.waiters.append(waiter)
-        self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(waiter))
+        self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
         self._schedule_wake(queue)
 
-    def stop_waiting(self, waiter: Waiter) -> None:
+    def stop_waiting(self, queue: Queue, waiter: Waiter) -> None:
         """The waiting receive is over, whatever the reason."""
-        if waiter in waiter.queue.waiters:
-            waiter.queue.waiters.remove(waiter)
+        if waiter in queue.waiters:
+            queue.waiters.remove(waiter)
 
     def serve(self, queue: Queue) -> None:
         """Give what is available to the receives that wait, first come first served."""
@@ -310,9 +309,9 @@ class Engine(Registry):
         while queue.waiters:
             queue.waiters.popleft().resume(None)
 
-    def _time_is_up(self, waiter: Waiter) -> None:
-        if waiter in waiter.queue.waiters:
-            waiter.queue.waiters.remove(waiter)
+    def _time_is_up(self, queue: Queue, waiter: Waiter) -> None:
+        if waiter in queue.waiters:
+            queue.waiters.remove(waiter)
             waiter.resume(())
 
     def _schedule_wake(self, queue: Queue) -> None:

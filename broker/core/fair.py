@@ -5,16 +5,14 @@ the consumers' recent processing time (from a message's first receive to its del
 of its own. Source: SQS Developer Guide, "Amazon SQS fair queues" (how it works).
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent
 from broker.core.message import Message
 from broker.core.queue import Selection
+from broker.core.standard_reads import StandardReads
 from broker.core.window import Group
-
-if TYPE_CHECKING:
-    from broker.core.standard import StandardQueue
 
 _RECENT_MS: Final = 60_000  # processing time is summed over this window and the one before
 _LOOK_PAST_MAX: Final = 1_000  # noisy messages passed over in the timed window in one call
@@ -72,7 +70,7 @@ class Fairness:
         self._since_ms = now_ms
 
 
-def select_fairly(queue: "StandardQueue", fairness: Fairness, count: int, now_ms: int) -> Selection:
+def select_fairly(queue: StandardReads, fairness: Fairness, count: int, now_ms: int) -> Selection:
     """Up to `count` messages: of quiet groups while there are any, then of noisy ones; the oldest first. Raises Absent."""
     choice = _Choice(queue, fairness, now_ms)
     selection = Selection([], [], [])
@@ -101,7 +99,7 @@ def select_fairly(queue: "StandardQueue", fairness: Fairness, count: int, now_ms
 class _Choice:
     """One call's way through the groups."""
 
-    def __init__(self, queue: "StandardQueue", fairness: Fairness, now_ms: int) -> None:
+    def __init__(self, queue: StandardReads, fairness: Fairness, now_ms: int) -> None:
         self._queue = queue
         self._fairness = fairness
         self._now_ms = now_ms

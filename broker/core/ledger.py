@@ -1,19 +1,14 @@
 """What all queues of a broker share: time, numbers, the open batch, and the memory budget."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from broker.clock import Chance, Clock
 from broker.core.absent import Read
 from broker.core.limits import MEMORY_BYTES_MAX
 from broker.core.receipt import Receipts
-from broker.core.settings import QueueName
 from broker.errors import ServiceUnavailable
-from broker.store.changes import Batch
-
-if TYPE_CHECKING:
-    from broker.core.queue import Queue
-    from broker.core.queue_state import QueueState
+from broker.store.changes import Batch, CounterRow
 
 SEQUENCES_LOW = 250_000
 
@@ -34,6 +29,12 @@ class Journal(Protocol):
     def room_for_messages(self) -> bool: ...
 
 
+class Counted(Protocol):
+    """A queue, as far as sealing a batch concerns it."""
+
+    def counters(self) -> CounterRow: ...
+
+
 class Ledger:
     """See the module's text."""
 
@@ -42,8 +43,7 @@ class Ledger:
         self.chance = chance
         self.journal = journal
         self.receipts = Receipts(secret)
-        self.queues: dict[QueueName, Queue] = {}
-        self.changed: set[QueueState] = set()  # queues whose counters the open batch must carry
+        self.changed: set[Counted] = set()  # queues whose counters the open batch must carry
         self.memory_bytes = 0  # of messages in memory, all queues together
         self.memory_bytes_max = MEMORY_BYTES_MAX
         self.prefetch: Callable[[Read], None] = lambda _read: None

@@ -4,18 +4,19 @@ A task's progress is recorded in the batch that moves its messages, so that a re
 one. Source: SQS API Reference, StartMessageMoveTask.
 """
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from broker.core.deadlines import Deadlines
 from broker.core.errors import UnsupportedOperation
+from broker.core.ledger import Ledger
 from broker.core.message import Message
 from broker.core.queue import Queue
+from broker.core.queue_state import Counts
 from broker.core.settings import QueueName, queue_name_of_arn
 from broker.store.base import Recovered
-
-if TYPE_CHECKING:
-    from broker.core.engine import Engine
 
 MOVE_TASK_KIND: Final = "move-task"
 _KEPT: Final = 10  # finished tasks per source queue, as many as AWS lists
@@ -43,10 +44,23 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(MoveTask)
 
 
+class Mover(Protocol):
+    """What move tasks need of the engine."""
+
+    ledger: Ledger
+    deadlines: Deadlines
+    queues_by_name: dict[QueueName, Queue]
+    start_job: Callable[[Callable[[], bool]], None]
+
+    def counts(self, queue: Queue) -> Counts: ...
+
+    def available(self, queue: Queue) -> None: ...
+
+
 class MoveTasks:
     """The move tasks of a broker."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Mover) -> None:
         self._engine = engine
         self._tasks: dict[str, MoveTask] = {}
 
@@ -114,7 +128,7 @@ class MoveTasks:
             return False
         if task.status == "CANCELLING":
             return self._finish(task, "CANCELLED")
-        source = self._engine.ledger.queues.get(task.source)
+        source = self._engine.queues_by_name.get(task.source)
         if source is None:
             return self._finish(task, "FAILED", "AWS.SimpleQueueService.NonExistentQueue")
         allowed = self._allowed(task)
@@ -164,7 +178,7 @@ class MoveTasks:
             name = None if message.source is None else queue_name_of_arn(message.source)
             if name is None:
                 return "CouldNotDetermineMessageSource"
-        target = self._engine.ledger.queues.get(name)
+        target = self._engine.queues_by_name.get(name)
         if target is None or target.settings.fifo != source.settings.fifo:
             return "AWS.SimpleQueueService.NonExistentQueue"
         return target

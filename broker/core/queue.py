@@ -183,7 +183,9 @@ class Queue(QueueState):
     def dead_letter_target(self) -> "Queue | None":
         """Where messages go that were received too often; None also where that queue is gone: they stay then."""
         redrive = self.settings.redrive
-        return None if redrive is None else self.ledger.queues.get(redrive.dead_letter_queue)
+        target = None if redrive is None else self.siblings.get(redrive.dead_letter_queue)
+        assert target is None or isinstance(target, Queue)
+        return target
 
     def _exhausted(self, message: Message) -> bool:
         redrive = self.settings.redrive

@@ -7,19 +7,17 @@ forward to now.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
 from broker.core import limits
 from broker.core.absent import Read
 from broker.core.ledger import Ledger
 from broker.core.message import Message
 from broker.core.settings import QueueName, QueueSettings
+from broker.core.waiting import Waiter
 from broker.store.base import Store
 from broker.store.changes import CounterRow
-
-if TYPE_CHECKING:
-    from broker.core.waiting import Waiter
 
 
 class Counts(NamedTuple):
@@ -36,6 +34,7 @@ class QueueState(ABC):
     def __init__(
         self,
         ledger: Ledger,
+        siblings: "Mapping[QueueName, QueueState]",
         number: int,
         generation: int,
         name: QueueName,
@@ -46,6 +45,7 @@ class QueueState(ABC):
         created_at_ms: int,
     ) -> None:
         self.ledger = ledger
+        self.siblings = siblings
         self.number = number
         self.generation = generation
         self.name = name

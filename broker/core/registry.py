@@ -54,6 +54,7 @@ class Registry:
         self.ledger = ledger
         self.deadlines = deadlines
         self.cooldowns = cooldowns
+        self.queues_by_name: dict[QueueName, Queue] = {}
         self._names: dict[tuple[str, str], SortedList[str]] = {}
         self._sources: dict[QueueName, set[QueueName]] = {}
         self._tombstones: dict[QueueName, int] = {}
@@ -70,7 +71,7 @@ class Registry:
 
     def forget(self) -> None:
         """Drop all memory: the store is about to be read again."""
-        self.ledger.queues.clear()
+        self.queues_by_name.clear()
         self.ledger.changed.clear()
         self.ledger.memory_bytes = 0
         self._names.clear()
@@ -80,13 +81,13 @@ class Registry:
 
     def find_queue(self, name: QueueName) -> Queue:
         """Raises QueueDoesNotExist."""
-        queue = self.ledger.queues.get(name)
+        queue = self.queues_by_name.get(name)
         if queue is None:
             raise QueueDoesNotExist
         return queue
 
     def has_queue(self, name: QueueName) -> bool:
-        return name in self.ledger.queues
+        return name in self.queues_by_name
 
     def queue_names(
         self, account: str, region: str, *, prefix: str = "", after: str = "", limit: int
@@ -107,7 +108,7 @@ class Registry:
         self, name: QueueName, settings: QueueSettings, attributes: dict[str, str], tags: dict[str, str]
     ) -> Queue:
         """A new, empty queue; the caller has seen that there is none of this name. Raises QueueDeletedRecently."""
-        assert name not in self.ledger.queues
+        assert name not in self.queues_by_name
         if self.cooldowns and self._within_cooldown(self._tombstones.get(name, 0)):
             raise QueueDeletedRecently
         self.ledger.reserve(2)
@@ -115,6 +116,7 @@ class Registry:
         kind = FifoQueue if settings.fifo else StandardQueue
         queue = kind(
             self.ledger,
+            self.queues_by_name,
             self.ledger.next_sequence(),
             self.ledger.next_sequence(),
             name,
@@ -150,7 +152,7 @@ class Registry:
     def delete_queue(self, queue: Queue) -> None:
         """Delete a queue with everything in it. Its name is free at once, or after 60 seconds under cooldowns."""
         batch = self.ledger.batch
-        del self.ledger.queues[queue.name]
+        del self.queues_by_name[queue.name]
         self._names[queue.name.account, queue.name.region].remove(queue.name.name)
         self._unlink_source(queue)
         queue.deleted = True
@@ -179,7 +181,7 @@ class Registry:
         return sorted(self._sources.get(queue.name, ()))
 
     def queues(self) -> list[Queue]:
-        return list(self.ledger.queues.values())
+        return list(self.queues_by_name.values())
 
     def _within_cooldown(self, since_ms: int) -> bool:
         return since_ms > 0 and self.ledger.now_ms() - since_ms < COOLDOWN_MS
@@ -194,7 +196,7 @@ class Registry:
             self.ledger.batch.delete_resource(TOMBSTONE_KIND, record_key(name))
 
     def _enlist(self, queue: Queue) -> None:
-        self.ledger.queues[queue.name] = queue
+        self.queues_by_name[queue.name] = queue
         self._names.setdefault((queue.name.account, queue.name.region), SortedList()).add(queue.name.name)
         self._link_source(queue)
 
@@ -227,6 +229,7 @@ class Registry:
         kind = FifoQueue if record.settings.fifo else StandardQueue
         queue = kind(
             self.ledger,
+            self.queues_by_name,
             record.number,
             record.generation,
             record.name,

@@ -80,23 +80,6 @@ class StandardQueue(StandardReads):
         if not (selection.picked or selection.dead or selection.expired):
             self.ask_for_more(now_ms)
 
-    def ask_for_more(self, now_ms: int) -> None:
-        """Nothing was found in memory. Raises Absent where the store may hold available messages."""
-        reads = []
-        if not self.waiting.scan_done:
-            reads.append(self.scan_read())
-        if not self.timed.reaches(now_ms):
-            reads.append(self.timed_read(now_ms))
-        if reads:
-            raise Absent(*reads)
-
-    def take_waiting(self, message: Message) -> Message:
-        """Take the head of a group out of the waiting window."""
-        taken = self.waiting.take_head(self.waiting.group(message.group))
-        assert taken is message
-        self._release(message)
-        return message
-
     def _put_back(self, message: Message) -> None:
         if not message.leased:
             self.waiting.put_back(message)

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 
 from broker.core import limits
-from broker.core.absent import Read
+from broker.core.absent import Absent, Read
 from broker.core.message import Message
 from broker.core.queue import Queue
 from broker.core.timed import Timed
@@ -21,6 +21,23 @@ class StandardReads(Queue):
     @abstractmethod
     def _drop_found(self, message_id: int) -> bool:
         """Forget a message that was kept beside the timed window; whether there was one."""
+
+    def ask_for_more(self, now_ms: int) -> None:
+        """Nothing was found in memory. Raises Absent where the store may hold available messages."""
+        reads = []
+        if not self.waiting.scan_done:
+            reads.append(self.scan_read())
+        if not self.timed.reaches(now_ms):
+            reads.append(self.timed_read(now_ms))
+        if reads:
+            raise Absent(*reads)
+
+    def take_waiting(self, message: Message) -> Message:
+        """Take the head of a group out of the waiting window."""
+        taken = self.waiting.take_head(self.waiting.group(message.group))
+        assert taken is message
+        self._release(message)
+        return message
 
     def scan_read(self) -> Read:
         """The next page of the waiting window."""

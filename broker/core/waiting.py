@@ -1,11 +1,8 @@
 """Long polls: receives that wait for a message, in the order in which they came."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from broker.core.message import Delivery
-    from broker.core.queue import Queue
+from broker.core.message import Delivery
 
 
 class Waiter:
@@ -15,19 +12,17 @@ class Waiter:
     received (empty: the time is up), or with None when the receive must be made again by its caller, because rows are absent.
     """
 
-    __slots__ = ("queue", "count", "visibility_ms", "attempt_id", "until_ms", "connected", "resume")
+    __slots__ = ("count", "visibility_ms", "attempt_id", "until_ms", "connected", "resume")
 
     def __init__(
         self,
-        queue: "Queue",
         count: int,
         visibility_ms: int,
         attempt_id: str | None,
         until_ms: int,
         connected: Callable[[], bool],
-        resume: "Callable[[Sequence[Delivery] | None], None]",
+        resume: Callable[[Sequence[Delivery] | None], None],
     ) -> None:
-        self.queue = queue
         self.count = count
         self.visibility_ms = visibility_ms
         self.attempt_id = attempt_id

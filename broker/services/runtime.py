@@ -151,14 +151,14 @@ class Runtime:
             if not future.done():
                 future.set_result(deliveries)
 
-        waiter = Waiter(queue, count, visibility_ms, attempt_id, until_ms, connected, resume)
-        self.engine.wait(waiter)
+        waiter = Waiter(count, visibility_ms, attempt_id, until_ms, connected, resume)
+        self.engine.wait(queue, waiter)
         timer = loop.call_at(until_s, resume, ())
         try:
             return await future
         finally:
             timer.cancel()
-            self.engine.stop_waiting(waiter)
+            self.engine.stop_waiting(queue, waiter)
 
     def dismiss_waiters(self) -> None:
         """Answer every waiting receive now, empty-handed: the broker is about to stop."""

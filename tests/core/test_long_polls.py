@@ -18,8 +18,8 @@ class Poll:
         self.answers: list[list[str] | None] = []
         self.connected = True
         until_ms = bench.clock.now_ms() + wait_ms
-        self.waiter = Waiter(queue, count, 30_000, None, until_ms, lambda: self.connected, self._resume)
-        bench.engine.wait(self.waiter)
+        self.waiter = Waiter(count, 30_000, None, until_ms, lambda: self.connected, self._resume)
+        bench.engine.wait(queue, self.waiter)
 
     def _resume(self, deliveries: Sequence[Delivery] | None) -> None:
         self.answers.append(None if deliveries is None else [d.body.decode() for d in deliveries])
