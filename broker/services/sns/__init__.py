@@ -1,0 +1,1 @@
+"""SNS: AWS's meaning of topics, subscriptions and publishing, over the queue engine."""
