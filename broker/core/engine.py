@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from broker.core import limits
-from broker.core.absent import Absent, Yield
+from broker.core.absent import Absent, Read, Yield
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry, digest_of
 from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
@@ -27,6 +27,7 @@ from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import Recovered
 
+Parcel = tuple[Queue, Sequence[Admitted]]  # messages for one queue
 Job = Callable[[], bool]  # one bounded step; True while there is more to do; may raise Absent or Yield
 
 _NOT_AVAILABLE: Final = "Message does not exist or is not available for visibility timeout change."
@@ -61,30 +62,49 @@ class Engine(Registry):
 
     def send(self, queue: Queue, messages: Sequence[Admitted]) -> list[Sent]:
         """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original."""
-        self._use(queue)
+        return self.fan_out(((queue, messages),))[0]
+
+    def fan_out(self, parcels: Sequence[Parcel]) -> list[list[Sent]]:
+        """Accept messages into several queues, all or none: the same as sending to each, in one transaction.
+
+        A queue may be named once. Raises Absent, ServiceUnavailable.
+        """
         if not self.ledger.journal.room_for_messages:
             raise ServiceUnavailable(
                 "The service is temporarily unavailable: there is no room for messages on the disk."
             )
         now_ms = self.ledger.now_ms()
-        digests = self._digests(queue, messages, now_ms)
-        self.ledger.reserve(len(messages))
-        sent: list[Sent] = []
-        for i, admitted in enumerate(messages):
+        digests = self._digests(parcels, now_ms)
+        self.ledger.reserve(sum(len(messages) for _, messages in parcels))
+        all_sent: list[list[Sent]] = []
+        for (queue, messages), known in zip(parcels, digests, strict=True):
             if isinstance(queue, FifoQueue):
-                sent.append(self._send_once(queue, admitted, digests[i], now_ms))
+                sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, known, strict=True)]
             else:
-                sent.append(queue.send(admitted, now_ms)[1])
-        self.available(queue)
-        return sent
+                sent = [queue.send(m, now_ms)[1] for m in messages]
+            all_sent.append(sent)
+        for queue, _ in parcels:
+            self.available(queue)
+        return all_sent
 
-    def _digests(self, queue: Queue, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
-        if not isinstance(queue, FifoQueue):
-            return []
-        by_group = queue.settings.deduplicate_by_group
-        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
-        queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
-        return digests
+    def _digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
+        """What FIFO queues remember each message by. Raises Absent where only the store knows whether they do."""
+        found: list[list[bytes]] = []
+        reads: list[Read] = []
+        for queue, messages in parcels:
+            self._use(queue)
+            digests: list[bytes] = []
+            if isinstance(queue, FifoQueue):
+                by_group = queue.settings.deduplicate_by_group
+                digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+                try:
+                    queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+                except Absent as absent:
+                    reads += absent.reads
+            found.append(digests)
+        if reads:
+            raise Absent(*reads)
+        return found
 
     def _send_once(self, queue: FifoQueue, admitted: Admitted, digest: bytes, now_ms: int) -> Sent:
         original = queue.deduplication.entry(digest, now_ms)
@@ -113,7 +133,7 @@ class Engine(Registry):
                 repeated = self._repeat(queue, attempt_id, visibility_ms, now_ms)
                 if repeated is not None:
                     return repeated
-        elif queue.in_flight + count > limits.IN_FLIGHT_MAX:
+        elif queue.in_flight + count > limits.IN_FLIGHT_MAX and not queue.settings.internal:
             queue.settle(now_ms)
             count = min(count, limits.IN_FLIGHT_MAX - queue.in_flight)
             if count <= 0:

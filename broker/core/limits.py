@@ -14,6 +14,7 @@ FAIR_IN_FLIGHT_MIN: Final = 30  # … and at least this many, is noisy
 DEAD_LETTERS_PER_CALL: Final = 100
 
 # Ours
+FOREVER_MS: Final = 1_000 * 365 * 86_400_000  # the retention of what does not expire
 PAGE_ROWS: Final = 1_000
 PAGE_BYTES: Final = 2 * 1_048_576
 WAITING_LOW: Final = 400  # fewer than this in memory, more in the store: the next page is asked for ahead of need

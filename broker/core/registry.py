@@ -14,9 +14,9 @@ from broker.core.deduplication import Deduplication
 from broker.core.errors import PurgeQueueInProgress, QueueDeletedRecently, QueueDoesNotExist
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
-from broker.core.limits import COOLDOWN_MS, DEDUPLICATION_MS
+from broker.core.limits import COOLDOWN_MS, DEDUPLICATION_MS, FOREVER_MS
 from broker.core.queue import Queue
-from broker.core.settings import QueueName, QueueSettings
+from broker.core.settings import QueueName, QueueSettings, internal_name
 from broker.core.standard import StandardQueue
 from broker.store.base import Recovered
 
@@ -133,6 +133,17 @@ class Registry:
         queue.touch()
         return queue
 
+    def internal_queue(self, name: str, *, retention_ms: int = FOREVER_MS) -> Queue:
+        """The broker's own standard queue of this name, made if there is none. `reserve(2)` before, where it may be made."""
+        queue = self.queues_by_name.get(internal_name(name))
+        if queue is None:
+            settings = QueueSettings(retention_ms=retention_ms, internal=True)
+            queue = self.create_queue(internal_name(name), settings, {}, {})
+        return queue
+
+    def find_internal_queue(self, name: str) -> Queue | None:
+        return self.queues_by_name.get(internal_name(name))
+
     def configure_queue(self, queue: Queue, settings: QueueSettings, attributes: dict[str, str]) -> None:
         """Replace a queue's settings and the attribute strings that they come from."""
         before = queue.settings
@@ -162,7 +173,7 @@ class Registry:
         batch.drop_generation(queue.generation)
         if queue.settings.fifo:
             batch.forget_deduplication(queue.number, _ALL_BUCKETS)
-        if self.cooldowns:
+        if self.cooldowns and not queue.settings.internal:
             now_ms = self.ledger.now_ms()
             batch.put_resource(TOMBSTONE_KIND, record_key(queue.name), _encoder.encode((queue.name, now_ms)))
             self._remember_deleted(queue.name, now_ms)

@@ -18,6 +18,14 @@ class QueueName(NamedTuple):
         return f"arn:aws:sqs:{self.region}:{self.account}:{self.name}"
 
 
+def internal_name(name: str) -> QueueName:
+    """The name of a queue of the broker's own: no account has it, so no request can reach it and no listing shows it.
+
+    Internal queues carry what leaves the process or is kept for looking at. They have no in-flight limit.
+    """
+    return QueueName("", "", name)
+
+
 def queue_name_of_arn(arn: str) -> QueueName | None:
     """The queue that an ARN names; None if it is not a queue's ARN."""
     parts = arn.split(":")
@@ -60,3 +68,4 @@ class QueueSettings:
     deduplicate_by_group: bool = False
     redrive: Redrive | None = None
     redrive_allow: RedriveAllow = RedriveAllow()
+    internal: bool = False  # one of the broker's own (see internal_name)

@@ -195,7 +195,10 @@ class StandardQueue(StandardReads):
         hidden = message.visible_at_ms > now_ms
         if not self._has_room() or (hidden and self.ledger.memory_bytes * 2 > self.ledger.memory_bytes_max):
             message.empty()
-        room = limits.TIMED_MAX + (limits.IN_FLIGHT_MAX if message.receive_count else self.in_flight)
+        if self.settings.internal:
+            room = limits.TIMED_MAX  # a retry that is far away is like a delay
+        else:
+            room = limits.TIMED_MAX + (limits.IN_FLIGHT_MAX if message.receive_count else self.in_flight)
         if self.timed.place(message, room):
             return True
         if message.receive_count == 0:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from broker.errors import AwsError
 from broker.services.context import Call
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
@@ -47,6 +48,9 @@ class Service:
     json_target: str  # X-Amz-Target before the dot; "": the service has no JSON protocol
     query_version: str  # the Query protocol's Version
     xml_namespace: str
+    missing: Callable[[str], AwsError]  # a required member, by name, is not there
+    invalid: Callable[[str, str, str], AwsError]  # a member does not fit its type: its name, its text, what was expected
+    fault_detail: bool = False  # whether XML errors have an (empty) Detail
     operations: dict[str, Operation] = field(default_factory=dict)
 
     def operation(

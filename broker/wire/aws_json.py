@@ -1,13 +1,13 @@
 """AWS JSON 1.0: a request's body into the operation's struct, a reply into bytes."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from broker.core.errors import MissingParameter
 from broker.errors import AwsError
-from broker.services.operation import Operation
+from broker.services.operation import Operation, Service
 from broker.wire.faults import JSON_TYPE, SerializationException
 from broker.wire.http import HttpResponse
 from broker.wire.reply_size import compile_size
@@ -27,19 +27,20 @@ _encoder = msgspec.json.Encoder()
 class JsonCodec:
     """One operation's decoder and encoder."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation, service: Service) -> None:
         self.operation = operation
+        self.service = service
         self._decoder = msgspec.json.Decoder(operation.request)
         self.size = compile_size(operation.reply)
 
     def decode(self, body: bytes) -> Any:
-        """The request. Raises SerializationException, MissingParameter."""
+        """The request. Raises SerializationException, and the service's error for a missing member."""
         if len(body) > _UNCHECKED_BYTES and _strings(body) > _STRINGS_MAX:
             raise SerializationException(f"The request has more than {_STRINGS_MAX} strings.")
         try:
             return self._decoder.decode(body or b"{}")
         except msgspec.ValidationError as error:
-            raise refusal(str(error)) from None
+            raise refusal(str(error), self.service.missing) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise SerializationException("The request body is not valid JSON.") from None
 
@@ -62,11 +63,11 @@ def _by_element(value: Any) -> bytes:
     return b"[%s]" % b",".join(map(_encoder.encode, value)) if type(value) is list else _encoder.encode(value)
 
 
-def refusal(reason: str) -> AwsError:
-    """The AWS error for what msgspec says."""
+def refusal(reason: str, absent: Callable[[str], AwsError]) -> AwsError:
+    """The AWS error for what msgspec says. `absent`: the service's, for a required member that is not there."""
     missing = _MISSING.search(reason)
     if missing:
-        return MissingParameter(missing.group(1))
+        return absent(missing.group(1))
     mismatch = _MISMATCH.match(reason)
     if mismatch is None:
         return SerializationException(_plain_reason(reason))
@@ -75,7 +76,7 @@ def refusal(reason: str) -> AwsError:
     if got == "null":
         member = _MEMBER.search(mismatch.group(3) or "")
         if member:
-            return MissingParameter(member.group(1))  # null is absent
+            return absent(member.group(1))  # null is absent
     if got in _STARTS:
         return SerializationException(_STARTS[got])
     if expected in ("object", "array"):

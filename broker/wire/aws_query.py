@@ -11,9 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from broker.core.errors import InvalidParameterValue
-from broker.errors import AwsError
-from broker.services.operation import Operation
+from broker.services.operation import Operation, Service
 from broker.wire.aws_json import refusal
 from broker.wire.faults import XML_DECLARATION, XML_TYPE, MalformedInput, SerializationException
 from broker.wire.http import HttpResponse
@@ -24,6 +22,16 @@ _ABSENT: Final = object()
 _NAME_MAX: Final = 256  # characters; longer names, and those with more dots, mean nothing
 _DOTS_MAX: Final = 12
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+class _Unfit(Exception):
+    """A text is not of its member's type."""
+
+    def __init__(self, at: str, text: str, expected: str) -> None:
+        super().__init__(at)
+        self.name = at.rpartition(".")[2]
+        self.text = text
+        self.expected = expected
 
 
 class _Form:
@@ -55,23 +63,28 @@ _Reader = Callable[[_Form, str], Any]  # the value at a name, or _ABSENT
 class QueryCodec:
     """One operation's decoder and encoder."""
 
-    def __init__(self, operation: Operation, xml_namespace: str) -> None:
+    def __init__(self, operation: Operation, service: Service) -> None:
         self.operation = operation
+        self.service = service
         info = inspect.type_info(operation.request)
         assert isinstance(info, inspect.StructType)
         self._read = _struct_reader(info)
         self.takes_queue_url = any(f.encode_name == "QueueUrl" for f in info.fields)
         self._body = None if operation.reply is None else compile_reply(operation.reply)
         self.size = compile_size(operation.reply)
-        self._open = f'{XML_DECLARATION}<{operation.name}Response xmlns="{xml_namespace}">'
+        self._open = f'{XML_DECLARATION}<{operation.name}Response xmlns="{service.xml_namespace}">'
         self._close = f"</ResponseMetadata></{operation.name}Response>"
 
     def decode(self, values: dict[str, str]) -> Any:
-        """The request. Raises InvalidParameterValue, MissingParameter, MalformedInput."""
+        """The request. Raises MalformedInput, and the service's errors for members that are missing or not of their type."""
         try:
             return msgspec.convert(self._read(_Form(values), ""), self.operation.request)
         except msgspec.ValidationError as error:
-            raise _query_refusal(error) from None
+            refused = refusal(str(error), self.service.missing)
+            malformed = isinstance(refused, SerializationException)
+            raise (MalformedInput(refused.message) if malformed else refused) from None
+        except _Unfit as unfit:
+            raise self.service.invalid(unfit.name, unfit.text, unfit.expected) from None
 
     def encode_large(self, reply: Any, request_id: str) -> HttpResponse:
         return self.encode(reply, request_id)  # text by text already
@@ -84,11 +97,6 @@ class QueryCodec:
             parts.append(f"<{name}Result>{content}</{name}Result>" if content else f"<{name}Result/>")
         parts.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId>{self._close}")
         return HttpResponse(200, "".join(parts).encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})
-
-
-def _query_refusal(error: msgspec.ValidationError) -> AwsError:
-    refused = refusal(str(error))
-    return MalformedInput(refused.message) if isinstance(refused, SerializationException) else refused
 
 
 def _struct_reader(info: inspect.StructType) -> _Reader:
@@ -199,7 +207,7 @@ def _read_int(form: _Form, at: str) -> Any:
     if text is None or text == "":
         return _ABSENT
     if _INTEGER.fullmatch(text) is None:
-        raise _invalid(at, text, "an integer")
+        raise _Unfit(at, text, "an integer")
     return int(text)
 
 
@@ -208,10 +216,5 @@ def _read_bool(form: _Form, at: str) -> Any:
     if text is None or text == "":
         return _ABSENT
     if text.lower() not in ("true", "false"):
-        raise _invalid(at, text, "true or false")
+        raise _Unfit(at, text, "true or false")
     return text.lower() == "true"
-
-
-def _invalid(at: str, text: str, wanted: str) -> AwsError:
-    name = at.rpartition(".")[2]
-    return InvalidParameterValue(f"Value {text} for parameter {name} is invalid. Reason: Must be {wanted}.")

@@ -93,12 +93,12 @@ def json_fault(error: AwsError, request_id: str) -> HttpResponse:
     )
 
 
-def xml_fault(error: AwsError, request_id: str, namespace: str) -> HttpResponse:
-    """An error in the Query protocol."""
+def xml_fault(error: AwsError, request_id: str, namespace: str, *, detail: bool) -> HttpResponse:
+    """An error in the Query protocol. `detail`: with an empty Detail, as SQS has it."""
     body = (
         f'{XML_DECLARATION}<ErrorResponse xmlns="{namespace}"><Error>'
         f"<Type>{'Sender' if error.sender else 'Receiver'}</Type><Code>{escape_text(error.query_code)}</Code>"
-        f"<Message>{escape_text(told(error.query_message))}</Message><Detail/></Error>"
+        f"<Message>{escape_text(told(error.query_message))}</Message>{'<Detail/>' if detail else ''}</Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     )
     return HttpResponse(error.status, body.encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})

@@ -34,11 +34,15 @@ _Fault = Callable[[AwsError], HttpResponse]  # an error in the request's protoco
 class _Query:
     """What is known of a Query request, also if reading on fails."""
 
-    __slots__ = ("action", "namespace")
+    __slots__ = ("action", "service")
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, service: Service) -> None:
         self.action = ""
-        self.namespace = namespace
+        self.service = service  # the one it seems to be for
+
+    def fault(self, error: AwsError, request_id: str) -> HttpResponse:
+        service = self.service
+        return xml_fault(error, request_id, service.xml_namespace, detail=service.fault_detail)
 
 
 class Router:
@@ -47,7 +51,7 @@ class Router:
     def __init__(self, services: list[Service], runtime: Runtime) -> None:
         self._runtime = runtime
         self._json = {
-            f"{s.json_target}.{name}": JsonCodec(operation)
+            f"{s.json_target}.{name}": JsonCodec(operation, s)
             for s in services
             if s.json_target
             for name, operation in s.operations.items()
@@ -57,11 +61,11 @@ class Router:
         self._by_action: dict[str, QueryCodec] = {}
         for s in services:
             for name, operation in s.operations.items():
-                codec = QueryCodec(operation, s.xml_namespace)
+                codec = QueryCodec(operation, s)
                 self._query[s.query_version, name] = self._by_service[s.name, name] = codec
                 self._by_action.setdefault(name, codec)
-        self._namespaces = {s.query_version: s.xml_namespace for s in services}
-        self._default_namespace = services[0].xml_namespace
+        self._by_version = {s.query_version: s for s in services}
+        self._default = services[0]
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """The reply to a request. Raises nothing."""
@@ -77,7 +81,7 @@ class Router:
         target = headers.get("x-amz-target")
         if target is not None:
             return self._refused(json_fault(error, request_id), target, request_id, error)
-        return self._refused(xml_fault(error, request_id, self._default_namespace), "", request_id, error)
+        return self._refused(_Query(self._default).fault(error, request_id), "", request_id, error)
 
     async def _handle_json(self, request: HttpRequest, target: str, request_id: str) -> HttpResponse:
         fault = partial(json_fault, request_id=request_id)
@@ -94,11 +98,8 @@ class Router:
             return self._failed(fault, target, request_id, error)
 
     async def _handle_query(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        query = _Query(self._default_namespace)
-
-        def fault(error: AwsError) -> HttpResponse:
-            return xml_fault(error, request_id, query.namespace)
-
+        query = _Query(self._default)
+        fault = partial(query.fault, request_id=request_id)
         try:
             try:
                 if len(request.body) > OFF_LOOP_BYTES:
@@ -117,12 +118,13 @@ class Router:
             form |= parse_form(request.body)
         query.action = action = form.get("Action", "")
         version = form.get("Version", "")
-        query.namespace = self._namespaces.get(version, query.namespace)
+        query.service = self._by_version.get(version, query.service)
         if not action:
             raise MissingAction
         codec = self._query.get((version, action)) if version else self._find_unversioned(request, action)
         if codec is None or (not codec.operation.at_queue and _QUEUE_PATH.match(request.path)):
             raise InvalidAction(action)
+        query.service = codec.service
         if codec.takes_queue_url and "QueueUrl" not in form and request.path != "/":
             form["QueueUrl"] = request.base_url + request.path
         return codec, codec.decode(form)

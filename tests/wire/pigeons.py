@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from broker.core.errors import InvalidParameterValue, QueueDoesNotExist
+from broker.core.errors import InvalidParameterValue, MissingParameter, QueueDoesNotExist
+from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.operation import QueryName, Service
 from broker.wire.http import HttpRequest, HttpResponse
@@ -14,7 +15,15 @@ from broker.wire.router import Router
 
 NAMESPACE = "http://pigeons.example/doc/2026-11-24/"
 REQUEST_ID = "00000000-0000-4000-8000-000000000001"
-LOFT = Service("pigeons", "Loft", "2026-11-24", NAMESPACE)
+
+
+def not_of_its_type(name: str, text: str, expected: str) -> AwsError:
+    return InvalidParameterValue(f"Value {text} for parameter {name} is invalid. Reason: Must be {expected}.")
+
+
+LOFT = Service(
+    "pigeons", "Loft", "2026-11-24", NAMESPACE, missing=MissingParameter, invalid=not_of_its_type, fault_detail=True
+)
 
 
 class Ring(msgspec.Struct, rename="pascal", kw_only=True):

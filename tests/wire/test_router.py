@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from broker.core.errors import MissingParameter
 from broker.errors import ServiceUnavailable
 from broker.services.context import Call
 from broker.services.operation import Service
 from broker.wire import router as router_module
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
-from tests.wire.pigeons import LOFT, REQUEST_ID
+from tests.wire.pigeons import LOFT, REQUEST_ID, not_of_its_type
 
 
 class PendingRuntime:
@@ -137,7 +138,9 @@ class _Name(msgspec.Struct, rename="pascal"):
 
 
 def _service(name: str) -> Service:
-    service = Service(name, "", f"version of {name}", f"http://{name}.example/")
+    service = Service(
+        name, "", f"version of {name}", f"http://{name}.example/", missing=MissingParameter, invalid=not_of_its_type
+    )
 
     @service.operation("Release", _Name, _Name)
     async def release(call: Call, request: _Name) -> _Name:

@@ -32,19 +32,19 @@ URL_FORM = f"QueueUrl={quote(URL, safe='')}"
 
 
 def by_json(operation: str, body: str) -> Any:
-    return JsonCodec(SERVICE.operations[operation]).decode(body.encode())
+    return JsonCodec(SERVICE.operations[operation], SERVICE).decode(body.encode())
 
 
 def by_query(operation: str, form: str) -> Any:
-    return QueryCodec(SERVICE.operations[operation], XMLNS).decode(parse_form(form.encode()))
+    return QueryCodec(SERVICE.operations[operation], SERVICE).decode(parse_form(form.encode()))
 
 
 def json_reply(operation: str, reply: Any) -> str:
-    return JsonCodec(SERVICE.operations[operation]).encode(reply, REQUEST_ID).body.decode()
+    return JsonCodec(SERVICE.operations[operation], SERVICE).encode(reply, REQUEST_ID).body.decode()
 
 
 def query_reply(operation: str, reply: Any) -> str:
-    return QueryCodec(SERVICE.operations[operation], XMLNS).encode(reply, REQUEST_ID).body.decode()
+    return QueryCodec(SERVICE.operations[operation], SERVICE).encode(reply, REQUEST_ID).body.decode()
 
 
 REQUESTS = {
