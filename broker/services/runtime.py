@@ -8,7 +8,7 @@ dropped and recovered from the store before the next call.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from broker.clock import Chance, Clock
 from broker.core.absent import Absent, Read, Yield
@@ -25,8 +25,26 @@ from broker.store.group_commit import GroupCommit
 
 T = TypeVar("T")
 
+P = TypeVar("P", bound="Part")
+
 GRANT: Final = 1_000_000
 _log = logging.getLogger("pombo.runtime")
+
+
+class Part(Protocol):
+    """What a service keeps in memory beside the engine's queues. It comes and goes with them."""
+
+    def recover(self, recovered: Recovered) -> None:
+        """Take over what the store holds. Memory is empty."""
+        ...
+
+    def forget(self) -> None:
+        """Drop all memory: the store is about to be read again."""
+        ...
+
+    def reset(self) -> None:
+        """Delete everything, in the call that deletes every queue."""
+        ...
 
 
 class Runtime:
@@ -64,11 +82,22 @@ class Runtime:
         self.ledger.grant_wanted = self._grant_wanted
         self.engine.start_job = self.start_job
         self._recovered = recovered
+        self._parts: dict[type, Part] = {}
+
+    def add(self, part: Part) -> None:
+        """Let a service keep state here. Before `start`."""
+        self._parts[type(part)] = part
+
+    def part(self, kind: type[P]) -> P:
+        """The state of that kind."""
+        part = self._parts[kind]
+        assert isinstance(part, kind)
+        return part
 
     async def start(self) -> None:
         """Grant the first sequence numbers and take over what the store holds."""
         self.ledger.grant(await self.commits.on_writer(lambda: self.store.grant_sequences(GRANT)))
-        self.engine.recover(self._recovered)
+        self._recover(self._recovered)
         self._ready.set()
         self.commits.kick()
 
@@ -173,23 +202,35 @@ class Runtime:
 
     async def reset(self) -> None:
         """Delete everything in every account and region."""
-        await self.call(self.engine.reset)
+        await self.call(self._reset)
 
-    # Jobs
+    def _reset(self) -> None:
+        for part in self._parts.values():
+            part.reset()
+        self.engine.reset()
+
+    # Jobs: what the manual clock waits for
 
     def start_job(self, job: Job) -> None:
         """Run a job step by step until it has no more to do."""
-        self._jobs += 1
-        self._quiet.clear()
-        self._spawn(self._run_job(job))
+        self.start_work(self._run_job(job))
 
     async def _run_job(self, job: Job) -> None:
+        while await self.call(job):
+            await asyncio.sleep(0)
+
+    def start_work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the requests. It counts as under way from here on."""
+        self._jobs += 1
+        self._quiet.clear()
+        self._spawn(self._do(work))
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            while await self.call(job):
-                await asyncio.sleep(0)
+            await work
         except ServiceUnavailable as error:
-            # The store refused; recovery starts the job again.
-            _log.warning("a background job was interrupted: %s", error)
+            # The store refused; recovery starts it again.
+            _log.warning("work in the background was interrupted: %s", error)
         finally:
             self._jobs -= 1
             if self._jobs == 0:
@@ -204,8 +245,7 @@ class Runtime:
     # Reads
 
     async def _fetch(self, reads: Sequence[Read]) -> None:
-        for read in reads:
-            task = self._start_fetch(read)
+        for task in [self._start_fetch(read) for read in reads]:
             await asyncio.shield(task)
 
     def _start_fetch(self, read: Read) -> "asyncio.Task[None]":
@@ -274,10 +314,17 @@ class Runtime:
         _log.error("a commit failed; rebuilding memory from the store: %s", error)
         self._ready.clear()
         self.engine.forget()
+        for part in self._parts.values():
+            part.forget()
         self._spawn(self._rebuild())
 
     async def _rebuild(self) -> None:
         recovered = await self.commits.on_writer(self.store.recover)
-        self.engine.recover(recovered)
+        self._recover(recovered)
         self.commits.resume(recovered.batch_number)
         self._ready.set()
+
+    def _recover(self, recovered: Recovered) -> None:
+        self.engine.recover(recovered)
+        for part in self._parts.values():
+            part.recover(recovered)
