@@ -88,6 +88,10 @@ class Chance:
         """A random (version 4) UUID in AWS's lower-case form."""
         return format_uuid(self.token())
 
+    def percent(self) -> int:
+        """A random number from 0 to 99."""
+        return int.from_bytes(self.token()[:4]) % 100
+
     def secret(self, size: int) -> bytes:
         """`size` random bytes for a key."""
         return os.urandom(size)

@@ -49,6 +49,8 @@ class Config:
     cooldowns: bool = False
     log_format: str = "text"
     allowed_hosts: tuple[str, ...] = ()  # names besides loopback ones under which /_pombo may be reached
+    smtp: str = ""  # host:port of a mail server; "": e-mail is captured
+    certificate_base: str = ""  # scheme://host of SigningCertURL; "": as the publisher addressed the broker
     queues: tuple[QueueDeclaration, ...] = ()
 
 

@@ -23,7 +23,7 @@ async def declare(runtime: Runtime, config: Config) -> None:
             arn = f"arn:aws:sqs:{queue.region}:{queue.account}:{queue.dead_letter_queue}"
             policy = {"deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receive_count}
             attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
-        call = Call(runtime, "json", queue.account, queue.region, queue.account, _NOWHERE, "/", "", None, lambda: True)
+        call = Call(runtime, "json", queue.account, queue.region, True, queue.account, _NOWHERE, "/", "", None, lambda: True)
         request = create.request(queue_name=queue.name, attributes=attributes or None, tags=queue.tags or None)
         try:
             await create.handler(call, request)

@@ -97,6 +97,7 @@ class Messages:
             "query",
             identity.account,
             identity.region,
+            bool(identity.service),
             identity.principal,
             request.base_url,
             request.path,

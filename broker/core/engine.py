@@ -297,7 +297,8 @@ class Engine(Registry):
     def wait(self, queue: Queue, waiter: Waiter) -> None:
         """Let a receive that found nothing wait until a message is there, its time is up, or its queue is gone."""
         queue.waiters.append(waiter)
-        self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
+        if waiter.until_ms is not None:
+            self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
         self._schedule_wake(queue)
 
     def stop_waiting(self, queue: Queue, waiter: Waiter) -> None:

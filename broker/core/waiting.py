@@ -8,7 +8,7 @@ from broker.core.message import Delivery
 class Waiter:
     """One waiting receive.
 
-    `connected`: whether its caller is still there; one that is not gets no message. `resume` is called once: with what was
+    `until_ms`: when its time is up; None: never. `connected`: whether its caller is still there; one that is not gets no message. `resume` is called once: with what was
     received (empty: the time is up), or with None when the receive must be made again by its caller, because rows are absent.
     """
 
@@ -19,7 +19,7 @@ class Waiter:
         count: int,
         visibility_ms: int,
         attempt_id: str | None,
-        until_ms: int,
+        until_ms: int | None,
         connected: Callable[[], bool],
         resume: Callable[[Sequence[Delivery] | None], None],
     ) -> None:

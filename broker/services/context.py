@@ -16,6 +16,7 @@ class Call:
     protocol: Literal["json", "query"]
     account: str  # 12 digits
     region: str
+    signed: bool  # whether the request carried credentials
     principal: str  # SenderId: the access key id where one was given, else the account
     base_url: str  # scheme://host[:port] as the caller wrote it, without a trailing slash
     path: str  # the request's path

@@ -163,6 +163,7 @@ class Router:
             protocol,
             identity.account,
             identity.region,
+            bool(identity.service),
             identity.principal,
             request.base_url,
             request.path,
