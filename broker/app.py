@@ -8,14 +8,14 @@ from broker.clock import Chance, Clock, ManualClock, SystemClock, process_time_s
 from broker.config import Config
 from broker.console.routes import Console
 from broker.declarations import declare
-from broker.services import sqs
+from broker.services import sns, sqs
 from broker.services.runtime import Runtime
 from broker.services.timekeeper import Timekeeper
 from broker.store.sqlite import SqliteStore
 from broker.wire.router import Router
 from broker.wire.server import Server
 
-SERVICES = [sqs.SERVICE]
+SERVICES = [sqs.SERVICE, sns.SERVICE]
 
 # A request makes no cycles, and messages in memory are many: the collector may look less often than Python's 700 allows.
 _YOUNG_OBJECTS_MAX = 20_000
@@ -43,13 +43,17 @@ class Broker:
             self.runtime = Runtime(
                 self.store, clock, chance, recovered, cooldowns=self.config.cooldowns, fatal=self._fatal
             )
-            await self.runtime.start()
+            self.outboxes = sns.attach(
+                self.runtime, smtp=self.config.mail_server, certificate_base=self.config.certificate_base
+            )
             self.timekeeper = Timekeeper(self.runtime, clock)
+            await self.runtime.start()
             self.timekeeper.start()
             router = Router(SERVICES, self.runtime)
             console = Console(SERVICES, self.runtime, self.timekeeper, self.config)
             self.server = Server(router, host=self.config.host, port=self.config.port, prefixes=console.prefixes())
-            await declare(self.runtime, self.config)
+            self.server.choose_port()
+            await declare(self.runtime, self.config, self.server.url)
             await self.server.start()
         except BaseException:
             await self.stop()
@@ -74,6 +78,8 @@ class Broker:
             await self.server.stop()
         if hasattr(self, "runtime"):
             await self.runtime.close()
+        if hasattr(self, "outboxes"):
+            await self.outboxes.close()
         await asyncio.to_thread(self.store.close)
 
     async def serve_until(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:

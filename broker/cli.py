@@ -12,7 +12,8 @@ import click
 
 from broker import __version__, config, logs
 from broker.app import Broker
-from broker.config import Config, ConfigError
+from broker.config import Config
+from broker.declared import ConfigError
 from broker.errors import AwsError
 from broker.store.backup import backup_directory
 from broker.store.base import StoreError
@@ -35,8 +36,12 @@ def main() -> None:
 @click.option("--cooldowns", help="AWS's 60-second waits after DeleteQueue and PurgeQueue: on or off. [default: off]")
 @click.option("--log-format", help="text or json. [default: text]")
 @click.option("--allowed-hosts", help="Further host names under which /_pombo may be reached, separated by commas.")
+@click.option("--smtp", help="HOST:PORT of a mail server for e-mail subscriptions. [default: e-mail is captured]")
+@click.option(
+    "--certificate-base", help="Scheme and host of SNS's SigningCertURL. [default: as the caller addressed us]"
+)
 def serve(file: str | None, **flags: Any) -> None:
-    """Serve SQS until SIGTERM or Ctrl-C."""
+    """Serve SQS and SNS until SIGTERM or Ctrl-C."""
     try:
         settings = config.load(flags, os.environ, file)
     except ConfigError as error:

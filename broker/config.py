@@ -1,14 +1,17 @@
 """The settings of a broker: flags over POMBO_* environment variables over pombo.toml over defaults, in one frozen value.
 
-A bad setting is refused with its name, its value, and what was expected. What pombo.toml declares (queues) is kept as it is
-written; declarations.py has it created.
+A bad setting is refused with its name, its value, and what was expected. What pombo.toml declares is read by declared.py;
+declarations.py has it created.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+
+from broker.declared import ConfigError, QueueDeclaration, TopicDeclaration, read_queues, read_topics
 
 ENVIRONMENT_PREFIX: Final = "POMBO_"
 DEFAULT_FILE: Final = "pombo.toml"
@@ -18,23 +21,12 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "clock": ("system", "manual"),
     "log_format": ("text", "json"),
 }
-
-
-class ConfigError(Exception):
-    """A setting cannot be used; the text says which, what it was, and what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDeclaration:
-    """A queue that exists when the broker is ready. `attributes` and `tags` as in CreateQueue."""
-
-    name: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    dead_letter_queue: str | None = None  # a queue's name, of the same account and region
-    max_receive_count: int = 10
-    account: str = "000000000000"
-    region: str = "us-east-1"
+_TABLES: Final = {
+    "smtp": ("email", "smtp"),
+    "certificate_base": ("sns", "certificate_base"),
+}  # settings with a table of their own
+_MAIL_SERVER: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+_BASE: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,255}(?::\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +44,15 @@ class Config:
     smtp: str = ""  # host:port of a mail server; "": e-mail is captured
     certificate_base: str = ""  # scheme://host of SigningCertURL; "": as the publisher addressed the broker
     queues: tuple[QueueDeclaration, ...] = ()
+    topics: tuple[TopicDeclaration, ...] = ()
+
+    @property
+    def mail_server(self) -> tuple[str, int] | None:
+        """Host and port of `smtp`."""
+        if not self.smtp:
+            return None
+        host, _, port = self.smtp.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = None) -> Config:
@@ -60,15 +61,20 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     document = _read_file(file)
     where = Path(file or DEFAULT_FILE).name
     server = document.pop("server", {})
-    queues = document.pop("queues", {})
+    queues = read_queues(where, document.pop("queues", {}))
+    topics = read_topics(where, document.pop("topics", {}))
+    elsewhere = {name: _setting_of(where, document, table, key) for name, (table, key) in _TABLES.items()}
     if document:
-        raise ConfigError(f"{where}: unknown table {next(iter(document))!r}; expected [server] or [queues.NAME]")
+        raise ConfigError(
+            f"{where}: unknown table {next(iter(document))!r}; expected [server], [email], [sns], [queues.NAME] or [topics.NAME]"
+        )
     if not isinstance(server, dict):
         raise ConfigError(f"{where}: server is {server!r}; expected a table")
-    names = [f.name for f in fields(Config) if f.name != "queues"]
+    names = [f.name for f in fields(Config) if f.name not in ("queues", "topics")]
+    in_server = [name for name in names if name not in _TABLES]
     for name in server:
-        if name not in names:
-            raise ConfigError(f"{where}: unknown setting server.{name}; expected one of {', '.join(names)}")
+        if name not in in_server:
+            raise ConfigError(f"{where}: unknown setting server.{name}; expected one of {', '.join(in_server)}")
     values: dict[str, Any] = {}
     for name in names:
         variable = ENVIRONMENT_PREFIX + name.upper()
@@ -78,7 +84,22 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
             values[name] = _checked(variable, name, environment[variable])
         elif name in server:
             values[name] = _checked(f"{where}: server.{name}", name, server[name])
-    return Config(**values, queues=_declared(where, queues))
+        elif elsewhere.get(name) is not None:
+            values[name] = _checked(f"{where}: {'.'.join(_TABLES[name])}", name, elsewhere[name])
+    return Config(**values, queues=queues, topics=topics)
+
+
+def _setting_of(where: str, document: dict[str, Any], table: str, key: str) -> Any:
+    """Take a table with a single setting out of the document; None where there is none."""
+    settings = document.pop(table, None)
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{where}: {table} is {settings!r}; expected a table")
+    for name in settings:
+        if name != key:
+            raise ConfigError(f"{where}: unknown setting {table}.{name}; expected {key}")
+    return settings.get(key)
 
 
 def _read_file(file: str | None) -> dict[str, Any]:
@@ -106,6 +127,10 @@ def _checked(source: str, name: str, value: Any) -> Any:
         return tuple(n.strip().lower() for n in names if n.strip())
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{source} is {value!r}; expected a text")
+    if name == "smtp" and not _MAIL_SERVER.fullmatch(value):
+        raise ConfigError(f"{source} is {value!r}; expected the HOST:PORT of a mail server")
+    if name == "certificate_base" and not _BASE.fullmatch(value):
+        raise ConfigError(f"{source} is {value!r}; expected https://HOST or http://HOST[:PORT], without a path")
     if name in CHOICES and value not in CHOICES[name]:
         raise ConfigError(f"{source} is {value!r}; expected one of {', '.join(CHOICES[name])}")
     return value
@@ -125,45 +150,3 @@ def _switch(source: str, value: Any) -> bool:
     if value in ("on", "off"):
         return bool(value == "on")
     raise ConfigError(f"{source} is {value!r}; expected on or off")
-
-
-def _declared(where: str, queues: Any) -> tuple[QueueDeclaration, ...]:
-    if not isinstance(queues, dict):
-        raise ConfigError(f"{where}: queues is {queues!r}; expected tables [queues.NAME]")
-    return tuple(_queue(f"{where}: queues.{name}", name, table) for name, table in queues.items())
-
-
-def _queue(where: str, name: str, table: Any) -> QueueDeclaration:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} is {table!r}; expected a table")
-    known = {f.name for f in fields(QueueDeclaration)} - {"name"}
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{where}.{key} is not known; expected one of {', '.join(sorted(known))}")
-    texts = {key: _texts(f"{where}.{key}", table.get(key, {})) for key in ("attributes", "tags")}
-    for key in ("dead_letter_queue", "account", "region"):
-        if not isinstance(table.get(key, "x"), str) or not table.get(key, "x"):
-            raise ConfigError(f"{where}.{key} is {table[key]!r}; expected a text")
-    account = table.get("account", "000000000000")
-    if len(account) != 12 or not account.isascii() or not account.isdigit():
-        raise ConfigError(f"{where}.account is {account!r}; expected 12 digits")
-    count = table.get("max_receive_count", 10)
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise ConfigError(f"{where}.max_receive_count is {count!r}; expected a number from 1 to 1000")
-    if "max_receive_count" in table and "dead_letter_queue" not in table:
-        raise ConfigError(f"{where}.max_receive_count is {count!r}; expected a dead_letter_queue beside it")
-    if "dead_letter_queue" in table and "RedrivePolicy" in texts["attributes"]:
-        raise ConfigError(f"{where}.attributes has a RedrivePolicy; expected it or dead_letter_queue, not both")
-    return QueueDeclaration(name, **{**table, **texts})
-
-
-def _texts(where: str, table: Any) -> dict[str, str]:
-    """A table of texts, as AWS's attributes and tags are; TOML's numbers and booleans are let pass for them."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} is {table!r}; expected a table")
-    texts = {}
-    for key, value in table.items():
-        if not isinstance(value, str | int):
-            raise ConfigError(f"{where}.{key} is {value!r}; expected a text, a whole number or true or false")
-        texts[key] = str(value).lower() if isinstance(value, bool) else str(value)
-    return texts

@@ -1,37 +1,79 @@
 """Creates what pombo.toml declares, through the same operations that a user would call. What exists already stays as it is."""
 
+from typing import Any
+
 import orjson
 
-from broker.config import Config, ConfigError, QueueDeclaration
+from broker.config import Config
 from broker.core.settings import QueueName
+from broker.declared import ConfigError, QueueDeclaration, TopicDeclaration
 from broker.errors import AwsError
-from broker.services import sqs
+from broker.services import sns, sqs
 from broker.services.context import Call
+from broker.services.operation import Service
 from broker.services.runtime import Runtime
+from broker.services.sns.names import TopicName
+from broker.services.sns.state import Topics
+from broker.services.sns.tag_rules import Tag
 
-_NOWHERE = "http://localhost"  # whoever declares reads no queue URLs
 
-
-async def declare(runtime: Runtime, config: Config) -> None:
-    """Returns when every declared queue exists and is on disk. Raises ConfigError."""
-    create = sqs.SERVICE.operations["CreateQueue"]
+async def declare(runtime: Runtime, config: Config, base_url: str) -> None:
+    """Returns when everything declared exists and is on disk. `base_url`: of links that are sent out. Raises ConfigError."""
     for queue in _targets_first(config.queues):
-        if runtime.engine.has_queue(QueueName(queue.account, queue.region, queue.name)):
-            continue
-        attributes = dict(queue.attributes)
-        if queue.dead_letter_queue is not None:
-            arn = f"arn:aws:sqs:{queue.region}:{queue.account}:{queue.dead_letter_queue}"
-            policy = {"deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receive_count}
-            attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
-        call = Call(runtime, "json", queue.account, queue.region, True, queue.account, _NOWHERE, "/", "", None, lambda: True)
-        request = create.request(queue_name=queue.name, attributes=attributes or None, tags=queue.tags or None)
-        try:
-            await create.handler(call, request)
-        except AwsError as error:
-            raise ConfigError(f"pombo.toml: queues.{queue.name}: {error.message}") from None
+        if not runtime.engine.has_queue(QueueName(queue.account, queue.region, queue.name)):
+            await _create_queue(runtime, queue, base_url)
+    for topic in config.topics:
+        await _create_topic(runtime, topic, base_url)
     durable = runtime.durable()
     if durable is not None:
         await durable
+
+
+async def _create_queue(runtime: Runtime, queue: QueueDeclaration, base_url: str) -> None:
+    attributes = dict(queue.attributes)
+    if queue.dead_letter_queue is not None:
+        arn = f"arn:aws:sqs:{queue.region}:{queue.account}:{queue.dead_letter_queue}"
+        policy = {"deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receive_count}
+        attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
+    given = {"queue_name": queue.name, "attributes": attributes or None, "tags": queue.tags or None}
+    call = _call(runtime, queue.account, queue.region, base_url)
+    await _make(sqs.SERVICE, "CreateQueue", call, f"queues.{queue.name}", **given)
+
+
+async def _create_topic(runtime: Runtime, topic: TopicDeclaration, base_url: str) -> None:
+    """A topic that exists keeps its attributes; subscriptions that it lacks are added."""
+    call = _call(runtime, topic.account, topic.region, base_url)
+    name = TopicName(topic.account, topic.region, topic.name)
+    topics = runtime.part(Topics)
+    if name not in topics.by_name:
+        tags = [Tag(key, value) for key, value in topic.tags.items()]
+        given = {"name": topic.name, "attributes": topic.attributes or None, "tags": tags or None}
+        await _make(sns.SERVICE, "CreateTopic", call, f"topics.{topic.name}", **given)
+    for i, declared in enumerate(topic.subscriptions):
+        protocol, endpoint = declared.protocol or "sqs", declared.endpoint
+        if declared.queue is not None:
+            endpoint = QueueName(topic.account, topic.region, declared.queue).arn
+        assert endpoint is not None
+        if topics.at_place(topics.find(name), protocol, endpoint) is None:
+            given = {
+                "topic_arn": name.arn,
+                "protocol": protocol,
+                "endpoint": endpoint,
+                "attributes": declared.attributes or None,
+            }
+            await _make(sns.SERVICE, "Subscribe", call, f"topics.{topic.name}.subscriptions[{i}]", **given)
+
+
+async def _make(service: Service, operation: str, call: Call, what: str, **given: Any) -> None:
+    declared = service.operations[operation]
+    try:
+        await declared.handler(call, declared.request(**given))
+    except AwsError as error:
+        raise ConfigError(f"pombo.toml: {what}: {error.message}") from None
+
+
+def _call(runtime: Runtime, account: str, region: str, base_url: str) -> Call:
+    return Call(runtime, "json", account, region, True, account, base_url, "/", "", None, lambda: True)
 
 
 def _targets_first(queues: tuple[QueueDeclaration, ...]) -> list[QueueDeclaration]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from broker.config import Config, ConfigError, load
+from broker.config import Config, load
+from broker.declared import ConfigError
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -84,6 +85,17 @@ def test_queues_are_declared_by_name(tmp_path: Path) -> None:
         ("[server]\nqueues = 1", "server.queues; expected one of host, port"),
         ("[server]\nallowed_hosts = [1]", "server.allowed_hosts is .*; expected names"),
         ("queues = 1", "queues"),
+        ("topics = 1", "topics is 1; expected tables"),
+        ("[topics.a]\ncolour = 1", "topics.a.colour is not known"),
+        ("[topics.a]\nsubscriptions = 1", "topics.a.subscriptions is 1; expected tables"),
+        ("[[topics.a.subscriptions]]\nqueue = 1", r"topics.a.subscriptions\[0\].queue is 1; expected a text"),
+        ("[[topics.a.subscriptions]]", r"topics.a.subscriptions\[0\] has no endpoint; expected queue, or protocol"),
+        ("[[topics.a.subscriptions]]\nqueue = 'q'\nprotocol = 'sqs'", r"subscriptions\[0\] has protocol, queue; expected"),
+        ("[email]\nserver = 'x:25'", "unknown setting email.server; expected smtp"),
+        ("[email]\nsmtp = 'x'", "email.smtp is 'x'; expected the HOST:PORT of a mail server"),
+        ("email = 1", "email is 1; expected a table"),
+        ("[sns]\ncertificate_base = 'x'", "sns.certificate_base is 'x'; expected https://HOST"),
+        ("[server]\nsmtp = 'x:25'", "unknown setting server.smtp"),
         ("[server", "not valid TOML"),
     ],
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from broker.cli import main
-from broker.config import Config, QueueDeclaration, load
+from broker.config import Config, load
+from broker.declared import QueueDeclaration, SubscriptionDeclaration, TopicDeclaration
 from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.routes import Console
 from tests.compatibility import PAGE, table
@@ -23,7 +24,7 @@ def sessions() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("setting", [f.name for f in fields(Config) if f.name != "queues"])
+@pytest.mark.parametrize("setting", [f.name for f in fields(Config) if f.name not in ("queues", "topics")])
 def test_every_setting_is_in_the_readme(setting: str) -> None:
     assert f"`--{setting.replace('_', '-')}`" in README
     assert f"`POMBO_{setting.upper()}`" in README
@@ -49,9 +50,10 @@ def test_health_is_in_the_readme() -> None:
         assert f"`GET {path}`" in README
 
 
-def test_every_key_of_a_declared_queue_is_in_the_readme() -> None:
-    for key in (f.name for f in fields(QueueDeclaration) if f.name != "name"):
-        assert re.search(rf"^{key} = |`{key}`", README, re.MULTILINE), key
+@pytest.mark.parametrize("declaration", [QueueDeclaration, TopicDeclaration, SubscriptionDeclaration])
+def test_every_key_of_a_declaration_is_in_the_readme(declaration: type) -> None:
+    for key in (f.name for f in fields(declaration) if f.name != "name"):
+        assert re.search(rf"^{key} = |`{key}`|\.{key}\]\]", README, re.MULTILINE), key
 
 
 @pytest.mark.parametrize("target", re.findall(r"\bmake ([a-z-]+)", README))
@@ -62,7 +64,9 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
 def test_the_readmes_declarations_are_valid(tmp_path: Path) -> None:
     (declarations,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "pombo.toml").write_text(declarations)
-    assert [queue.name for queue in load({}, {}, str(tmp_path / "pombo.toml")).queues] == ["orders", "orders-failed"]
+    declared = load({}, {}, str(tmp_path / "pombo.toml"))
+    assert [queue.name for queue in declared.queues] == ["orders", "orders-failed"]
+    assert [(topic.name, len(topic.subscriptions)) for topic in declared.topics] == [("news", 2)]
 
 
 def test_every_module_of_the_architecture_page_exists() -> None:
@@ -83,9 +87,12 @@ def test_links_between_the_documents_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("session", sessions())
-def test_the_readmes_session_runs(session: str, broker: RunningBroker) -> None:
+PRINTED = ["two pigeons order\n", "billing: ['two pigeons']\nshipping: ['two pigeons', 'one swan']\n"]
+
+
+@pytest.mark.parametrize(("session", "printed"), list(zip(sessions(), PRINTED, strict=True)))
+def test_the_readmes_sessions_run(session: str, printed: str, broker: RunningBroker) -> None:
     script = session.replace("http://localhost:4566", broker.url)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout == "two pigeons order\n"
+    assert ran.stdout == printed

@@ -17,7 +17,7 @@ class Health:
         self._services = {s.name: "running" for s in services}
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
-        """{"services": {"sqs": "running"}, "edition", "version"}, as LocalStack has it."""
+        """{"services": {"sqs": "running", …}, "edition", "version"}, as LocalStack has it."""
         if request.path.rstrip("/") not in PATHS:
             return refusal(Refused(404, f"the path is {request.path!r}; expected one of {', '.join(PATHS)}"))
         return reply({"services": self._services, "edition": "pombo", "version": __version__})

@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from broker.config import Config
+from broker.console.certificates import PREFIX as CERTIFICATES
+from broker.console.certificates import Certificates
+from broker.console.deliveries import Deliveries
 from broker.console.guard import Guard
 from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.health import Health
@@ -23,13 +26,19 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 class Console:
     """All endpoints of our own."""
 
-    PATHS: Final = ("/_pombo/clock", "/_pombo/reset", "/_pombo/sqs/messages")
+    PATHS: Final = ("/_pombo/clock", "/_pombo/reset", "/_pombo/sqs/messages", "/_pombo/sns/deliveries")
 
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
         self._guard = Guard(config.host, config.allowed_hosts)
         self._health = Health(services)
-        handlers = (MessageClock(timekeeper).handle, Reset(runtime).handle, messages.handle)
+        handlers = (
+            MessageClock(timekeeper).handle,
+            Reset(runtime).handle,
+            messages.handle,
+            Deliveries(runtime).handle,
+        )
+        self._certificates = Certificates(runtime).handle
         self._paths: dict[str, Handler] = dict(zip(self.PATHS, handlers, strict=True))
         self._localstack = messages.handle_localstack
 
@@ -39,6 +48,7 @@ class Console:
             **dict.fromkeys(HEALTH_PATHS, self._health.handle),
             "/_pombo": self._handle,
             "/_aws/": self._handle,
+            CERTIFICATES: self._certificates,
         }
 
     async def _handle(self, request: HttpRequest) -> HttpResponse:

@@ -8,6 +8,7 @@ so that uploads which do not come on hold up nobody but each other.
 import asyncio
 import logging
 import re
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -27,6 +28,7 @@ PARKED_BYTES_MAX: Final = 32 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
 BODY_IDLE_S: Final = 30.0  # a body of which nothing comes for so long is given up
 _SHUTDOWN_S: Final = 3.0
+_BACKLOG: Final = 1024
 _HEADER_BYTES_MAX: Final = 16_384
 _SMALL_BYTES: Final = 65_536  # a body up to this size, about what a connection buffers anyway, is no upload
 _log = logging.getLogger("pombo.wire")
@@ -82,7 +84,15 @@ class Server:
         self._uploads = Intake(UPLOAD_BYTES_MAX)
         self._parked = Intake(PARKED_BYTES_MAX)
         self._runner: web.ServerRunner | None = None
-        self.url = ""
+        self._socket: socket.socket | None = None
+        self.url = _url(host, port)
+
+    def choose_port(self) -> None:
+        """Make `url` true before `start`: for port 0, take a free one now. Raises OSError."""
+        if self._port == 0:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            self._socket = socket.create_server((self._host, 0), family=family, backlog=_BACKLOG)
+            self.url = _url(self._host, self._socket.getsockname()[1])
 
     async def start(self) -> None:
         """Bind and listen. Raises OSError where the address is taken."""
@@ -97,17 +107,20 @@ class Server:
         )
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"http://{host}:{port}"
+        if self._socket is None:
+            await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
+        else:
+            await web.SockSite(self._runner, self._socket, backlog=_BACKLOG).start()
+        self.url = _url(self._host, self._runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Stop listening, let the requests that are being answered finish, close all connections."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         parked = 0
@@ -210,6 +223,10 @@ def _expected_bytes(request: web.BaseRequest, coding: str | None) -> int:
     if coding is not None:
         return size + BODY_BYTES_MAX
     return size if size > _SMALL_BYTES else 0
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _plain(status: int, text: bytes) -> HttpResponse:

@@ -17,7 +17,7 @@ OTHER = "999999999999"
 
 def call(base_url: str = "http://localhost:4566", region: str = "eu-central-1") -> Call:
     runtime = cast(Runtime, None)
-    return Call(runtime, "json", ACCOUNT, region, ACCOUNT, base_url, "/", "", None, lambda: True)
+    return Call(runtime, "json", ACCOUNT, region, True, ACCOUNT, base_url, "/", "", None, lambda: True)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def check_endpoint(topic: Topic, protocol: str, endpoint: str) -> None:
     elif not _is_arn(endpoint, {"application": "sns", "lambda": "lambda", "firehose": "firehose"}[protocol]):
         raise InvalidParameter(f"{protocol.capitalize()} endpoint ARN")
     if topic.fifo and protocol != "sqs":
-        raise InvalidParameter(f"Invalid parameter: Protocol Reason: FIFO topics do not support the protocol {protocol}")
+        raise InvalidParameter(
+            f"Invalid parameter: Protocol Reason: FIFO topics do not support the protocol {protocol}"
+        )
 
 
 def needs_confirmation(protocol: str, endpoint: str, caller: str) -> bool:

@@ -1,7 +1,6 @@
 """What may be published: the message, its subject, structure, attributes and FIFO ids. Source: SNS API Reference, Publish."""
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple, Protocol
 
@@ -78,23 +77,29 @@ def draft(given: Given, topic: Topic | None = None) -> Draft:
 
 def size(given: Given) -> int:
     """What counts towards a message's size: its text, and its attributes' names, types and values, in UTF-8 bytes."""
-    total = len(given.message.encode(errors="replace"))
+    total = len(given.message.encode())
     for name, value in (given.message_attributes or {}).items():
-        total += len(name.encode(errors="replace")) + len(value.data_type.encode(errors="replace"))
-        total += len((value.string_value or "").encode(errors="replace")) + len(value.binary_value or b"")
+        total += len(name.encode()) + len(value.data_type.encode())
+        total += len((value.string_value or "").encode()) + len(value.binary_value or b"")
     return total
+
+
+def require_fifo_ids(given: Given, topic: Topic) -> None:
+    """A message to a FIFO topic has a group, and a deduplication ID unless the topic makes one. In a batch, one fails all."""
+    if not topic.fifo:
+        return
+    if not given.message_group_id:
+        raise InvalidParameter("The MessageGroupId parameter is required for FIFO topics")
+    if not given.message_deduplication_id and not topic.content_based:
+        raise InvalidParameter(
+            "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+        )
 
 
 def _check_ids(given: Given, topic: Topic) -> None:
     group, deduplication_id = given.message_group_id, given.message_deduplication_id
-    if topic.fifo:
-        if not group:
-            raise InvalidParameter("The MessageGroupId parameter is required for FIFO topics")
-        if not deduplication_id and not topic.content_based:
-            raise InvalidParameter(
-                "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
-            )
-    elif deduplication_id:
+    require_fifo_ids(given, topic)
+    if deduplication_id and not topic.fifo:
         raise InvalidParameter(
             "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for "
             "this topic type"
@@ -142,7 +147,7 @@ def _attribute(name: str, given: MessageAttributeValue) -> Attribute:
         )
     if kind == "Number" and not _is_number(value):
         raise ParameterValueInvalid(f"Could not cast message attribute '{name}' value to number.")
-    encoded = value if isinstance(value, bytes) else value.encode(errors="replace")
+    encoded = value if isinstance(value, bytes) else value.encode()
     return Attribute(name, given.data_type, encoded)
 
 
@@ -162,7 +167,7 @@ def _is_number(value: str | bytes) -> bool:
         return False
 
 
-def attribute_view(attributes: tuple[Attribute, ...]) -> Mapping[str, dict[str, str]] | None:
+def attribute_view(attributes: tuple[Attribute, ...]) -> dict[str, dict[str, str]] | None:
     """Message attributes for looking at: {name: {"Type", "Value"}}, a Binary value in hexadecimal digits."""
     if not attributes:
         return None

@@ -1,21 +1,24 @@
 """Publish and PublishBatch."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from broker.errors import AwsError
 from broker.services.context import Call
+from broker.services.operation import QueryName
 from broker.services.sns.batches import BatchResultErrorEntry, check_entries, failed
 from broker.services.sns.direct import publish_to_endpoint, publish_to_phone
 from broker.services.sns.errors import BatchRequestTooLong, InvalidParameter
-from broker.services.sns.message_rules import Draft, MessageAttributeValue, draft, size
+from broker.services.sns.message_rules import MessageAttributeValue, draft, require_fifo_ids, size
 from broker.services.sns.names import read_topic_arn
 from broker.services.sns.publishing import Accepted, publish_all
 from broker.services.sns.service import SERVICE
 from broker.services.sns.state import Topics
 
 _ENDPOINT = ":endpoint/"
+MessageAttributes = Annotated[dict[str, MessageAttributeValue], QueryName("MessageAttributes", "Name", "Value")]
 
 
 class PublishRequest(msgspec.Struct, rename="pascal", kw_only=True):
@@ -25,7 +28,7 @@ class PublishRequest(msgspec.Struct, rename="pascal", kw_only=True):
     message: str
     subject: str | None = None
     message_structure: str | None = None
-    message_attributes: dict[str, MessageAttributeValue] | None = None
+    message_attributes: MessageAttributes | None = None
     message_deduplication_id: str | None = None
     message_group_id: str | None = None
 
@@ -60,7 +63,7 @@ class PublishBatchRequestEntry(msgspec.Struct, rename="pascal", kw_only=True):
     message: str
     subject: str | None = None
     message_structure: str | None = None
-    message_attributes: dict[str, MessageAttributeValue] | None = None
+    message_attributes: MessageAttributes | None = None
     message_deduplication_id: str | None = None
     message_group_id: str | None = None
 
@@ -90,6 +93,8 @@ async def publish_batch(call: Call, request: PublishBatchRequest) -> PublishBatc
     check_entries(entries)
     if sum(map(size, entries)) > topic.message_bytes_max:
         raise BatchRequestTooLong("The length of all the messages put together is more than the limit.")
+    for one in entries:
+        require_fifo_ids(one, topic)
     drafts = [lambda topic, entry=entry: draft(entry, topic) for entry in entries]
     outcomes = await publish_all(call, name, drafts)
     return _batch_result(entries, outcomes)
@@ -111,6 +116,4 @@ def _batch_result(
 
 
 def _result(accepted: Accepted) -> PublishResult:
-    return PublishResult(
-        message_id=accepted.message_id, sequence_number=accepted.sequence_number or msgspec.UNSET
-    )
+    return PublishResult(message_id=accepted.message_id, sequence_number=accepted.sequence_number or msgspec.UNSET)

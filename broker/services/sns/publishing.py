@@ -49,7 +49,9 @@ async def publish_all(call: Call, name: TopicName, writes: Sequence[Write]) -> l
         except Unsigned as unsigned:
             version = (await call.runtime.call(call.runtime.part(Topics).find, name)).signature_version
             signatures = await signer.sign(list(unsigned.texts), version)
-            signing = Signing(call.base_url, signer.certificate_url(call.base_url), signing.signatures | signatures)
+            signing = Signing(
+                call.base_url, signer.certificate_url(call.base_url), {**signing.signatures, **signatures}
+            )
 
 
 def _publish(
@@ -126,7 +128,7 @@ def _digest(topic: Topic, draft: Draft) -> bytes:
 
 def _deduplication_id(draft: Draft) -> str:
     """As it was given, or made of the message alone."""
-    return draft.deduplication_id or sha256(draft.message.encode(errors="replace")).hexdigest()
+    return draft.deduplication_id or sha256(draft.message.encode()).hexdigest()
 
 
 def _write(write: Write, topic: Topic) -> Draft | AwsError:
@@ -136,9 +138,7 @@ def _write(write: Write, topic: Topic) -> Draft | AwsError:
         return error
 
 
-def _published(
-    topics: Topics, topic: Topic, message_id: str, draft: Draft, at_ms: int, call: Call
-) -> Published:
+def _published(topics: Topics, topic: Topic, message_id: str, draft: Draft, at_ms: int, call: Call) -> Published:
     order = None
     if topic.fifo:
         topics.engine.ledger.reserve(1)

@@ -105,7 +105,9 @@ def _check(topic: Topic, protocol: str, name: str, value: str, all_given: Mappin
         if value.lower() not in ("true", "false"):
             raise PolicyRefused(f"RawMessageDelivery: Invalid value [{value}]. Must be true or false.")
         if value.lower() == "true" and protocol not in _RAW_PROTOCOLS:
-            raise PolicyRefused(f"RawMessageDelivery: Delivery protocol [{protocol}] does not support raw message delivery.")
+            raise PolicyRefused(
+                f"RawMessageDelivery: Delivery protocol [{protocol}] does not support raw message delivery."
+            )
     elif name == "FilterPolicyScope":
         if value not in ("MessageAttributes", "MessageBody"):
             raise PolicyRefused(

@@ -104,9 +104,7 @@ class ListSubscriptionsByTopicRequest(msgspec.Struct, rename="pascal", kw_only=T
     next_token: str | None = None
 
 
-@SERVICE.operation(
-    "ListSubscriptionsByTopic", ListSubscriptionsByTopicRequest, ListSubscriptionsResult, at_queue=False
-)
+@SERVICE.operation("ListSubscriptionsByTopic", ListSubscriptionsByTopicRequest, ListSubscriptionsResult, at_queue=False)
 async def list_subscriptions_by_topic(call: Call, request: ListSubscriptionsByTopicRequest) -> ListSubscriptionsResult:
     """The subscriptions of a topic, 100 at a time."""
     name = read_topic_arn(request.topic_arn, region=call.region)
@@ -199,7 +197,9 @@ def _unsubscribe(call: Call, arn: str, letter: Letter | None) -> None:
     assert topic is not None
     if not record.confirmed:
         raise InvalidParameter("SubscriptionArn Reason: a subscription that is pending confirmation cannot be deleted")
-    if record.authenticate_on_unsubscribe and (not call.signed or call.account not in (record.owner, topic.name.account)):
+    if record.authenticate_on_unsubscribe and (
+        not call.signed or call.account not in (record.owner, topic.name.account)
+    ):
         raise AuthorizationError("Not authorized to unsubscribe")
     topic.record.deleted += 1
     topics.record_topic(topic)

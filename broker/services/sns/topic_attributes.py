@@ -164,7 +164,7 @@ def _policy(name: str, value: str, before: str) -> None:
     statements = policy.get("Statement")
     if isinstance(statements, dict):
         statements = [statements]
-    if len(value.encode(errors="replace")) > _POLICY_BYTES_MAX:
+    if len(value.encode()) > _POLICY_BYTES_MAX:
         raise InvalidParameter(f"{before}{name} Reason: Policy length exceeds {_POLICY_BYTES_MAX} bytes")
     if not isinstance(statements, list) or not statements or not all(isinstance(s, dict) for s in statements):
         raise InvalidParameter(f"{before}{name} Error: null")

@@ -61,7 +61,9 @@ def headers(subscription: Subscription, outgoing: Outgoing) -> dict[str, str]:
     """What AWS puts before a message. A user and password in the URL become Basic authorization in the client."""
     policy = subscription.policy
     given = {
-        "Content-Type": policy.content_type if policy is not None and outgoing.kind == "Notification" else _DEFAULT_TYPE,
+        "Content-Type": policy.content_type
+        if policy is not None and outgoing.kind == "Notification"
+        else _DEFAULT_TYPE,
         "User-Agent": _AGENT,
         "Accept-Encoding": "gzip,deflate",
         "x-amz-sns-message-type": outgoing.kind,

@@ -1,6 +1,6 @@
 """E-mail through a mail server: the message as text, or (e-mail-JSON) its JSON document."""
 
-from email.errors import HeaderParseError, HeaderWriteError
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final
@@ -34,7 +34,7 @@ class SmtpTransport:
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refused.code for refused in error.recipients]
             return Outcome(False, all(code >= 500 for code in codes), max(codes, default=0), str(error))
-        except (HeaderParseError, HeaderWriteError, ValueError) as error:
+        except (MessageError, ValueError) as error:
             return Outcome(False, True, 0, f"{type(error).__name__}: {error}")
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             return Outcome(False, False, 0, f"{type(error).__name__}: {error}")

@@ -1,0 +1,78 @@
+"""What the filters of a topic cost a publish: `python -m benchmarks.filters [--rounds 2000]`.
+
+One message meets the filter policies of 200 subscriptions, the most that AWS allows a topic: one or two names each, exact
+values, prefixes, ranges, anything-but and exists. A round reads the message and asks every policy; the median counts. Exit
+code 1 if it is 100 µs or more, by attributes or by body.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+from broker.core.message import Attribute
+from broker.services.sns.filter_policy import FilterInput, FilterPolicy, Scope, compile_filter
+
+SUBSCRIPTIONS = 200
+MEDIAN_US_MAX = 100
+
+EVENT = {"event_type": "order.created", "store": "store-17", "price_usd": 210.75, "priority": 3, "region": "eu-west-1"}
+
+
+def policy(number: int) -> dict[str, object]:
+    """The policy of one subscription: ten kinds in turn, of which about a fifth accepts the message."""
+    kinds: tuple[dict[str, object], ...] = (
+        {"event_type": [f"kind-{number}", "order.created" if number % 20 == 0 else "order.paid"]},
+        {"store": [f"store-{number}"]},
+        {"event_type": [{"prefix": f"order.{'c' if number % 40 < 20 else 'p'}"}]},
+        {"price_usd": [{"numeric": [">=", number, "<", number + 100]}]},
+        {"priority": [1, 2, number % 7]},
+        {"event_type": ["order.created"], "store": [f"store-{number}", f"store-{number + 1}"]},
+        {"region": [{"anything-but": ["eu-west-1", "eu-central-1"]}]},
+        {"event_type": [{"prefix": "order."}], "price_usd": [{"numeric": [">", number]}]},
+        {"customer": [{"exists": True}]},
+        {"store": [{"exists": True}], "region": ["us-east-1", "us-west-2"]},
+    )
+    return kinds[number % len(kinds)]
+
+
+def compiled(scope: Scope) -> list[FilterPolicy]:
+    policies = [compile_filter(json.dumps(policy(number)), scope) for number in range(SUBSCRIPTIONS)]
+    return [filters for filters in policies if filters is not None]
+
+
+def measure(scope: Scope, rounds: int) -> tuple[float, int]:
+    """The median microseconds of a round, and how many subscriptions receive the message."""
+    policies = compiled(scope)
+    attributes = [
+        Attribute(name, "String" if isinstance(value, str) else "Number", str(value).encode())
+        for name, value in EVENT.items()
+    ]
+    body = json.dumps(EVENT)
+    taken: list[float] = []
+    accepted = 0
+    for _ in range(rounds):
+        began = time.perf_counter()
+        message = FilterInput(attributes, body)
+        accepted = sum([filters.matches(message) for filters in policies])
+        taken.append((time.perf_counter() - began) * 1e6)
+    return statistics.median(taken), accepted
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=2000)
+    rounds = parser.parse_args().rounds
+    passed = True
+    scopes: tuple[Scope, ...] = ("MessageAttributes", "MessageBody")
+    for scope in scopes:
+        median, accepted = measure(scope, rounds)
+        passed = passed and median < MEDIAN_US_MAX
+        print(f"{scope:17} {SUBSCRIPTIONS} policies, {accepted} accept: {median:5.1f} µs a message (median)")
+    print(f"{'PASS' if passed else 'FAIL'}: under {MEDIAN_US_MAX} µs")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

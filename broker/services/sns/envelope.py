@@ -1,0 +1,169 @@
+"""The JSON documents that SNS sends, in AWS's layout: two spaces, " : " between name and value, an attribute to a line.
+
+Source: SNS Developer Guide, "HTTP/HTTPS notification JSON format", "Parsing message formats"; "Fanout to Lambda functions".
+"""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from broker.core.message import Attribute
+
+_EVENT_VERSION: Final = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What is told of a published message, for one protocol."""
+
+    message_id: str
+    topic_arn: str
+    subject: str | None
+    message: str
+    timestamp: str
+    attributes: tuple[Attribute, ...] = ()
+    sequence_number: str | None = None
+
+
+class Signature(NamedTuple):
+    """What makes a document verifiable."""
+
+    version: str
+    signature: str  # base64
+    certificate_url: str
+
+
+class Envelope:
+    """A notification's document. Only UnsubscribeURL differs between subscriptions, so the rest is written once."""
+
+    __slots__ = ("_before", "_after")
+
+    def __init__(self, notification: Notification, signature: Signature | None) -> None:
+        fields: list[tuple[str, str | None]] = [
+            ("Type", "Notification"),
+            ("MessageId", notification.message_id),
+            ("SequenceNumber", notification.sequence_number),
+            ("TopicArn", notification.topic_arn),
+            ("Subject", notification.subject),
+            ("Message", notification.message),
+            ("Timestamp", notification.timestamp),
+            *_signed(signature),
+        ]
+        self._before = "{\n" + _lines(fields) + ',\n  "UnsubscribeURL" : '
+        self._after = _attribute_lines(notification.attributes) + "\n}"
+
+    def for_subscription(self, unsubscribe_url: str) -> str:
+        """The document."""
+        return f"{self._before}{_quoted(unsubscribe_url)}{self._after}"
+
+
+def confirmation(
+    *,
+    kind: str,
+    message_id: str,
+    token: str,
+    topic_arn: str,
+    subscription_arn: str,
+    subscribe_url: str,
+    timestamp: str,
+    signature: Signature,
+) -> str:
+    """A SubscriptionConfirmation or UnsubscribeConfirmation. `subscription_arn`: the one that has ended, of the latter."""
+    fields: list[tuple[str, str | None]] = [
+        ("Type", kind),
+        ("MessageId", message_id),
+        ("Token", token),
+        ("TopicArn", topic_arn),
+        ("Message", confirmation_message(kind, topic_arn, subscription_arn)),
+        ("SubscribeURL", subscribe_url),
+        ("Timestamp", timestamp),
+        *_signed(signature),
+    ]
+    return "{\n" + _lines(fields) + "\n}"
+
+
+def confirmation_message(kind: str, topic_arn: str, subscription_arn: str) -> str:
+    """The Message of such a document, in AWS's words."""
+    if kind == "UnsubscribeConfirmation":
+        return (
+            f"You have chosen to deactivate subscription {subscription_arn}.\n"
+            "To cancel this operation and restore the subscription, visit the SubscribeURL included in this message."
+        )
+    return (
+        f"You have chosen to subscribe to the topic {topic_arn}.\n"
+        "To confirm the subscription, visit the SubscribeURL included in this message."
+    )
+
+
+def lambda_event(notification: Notification, subscription_arn: str, unsubscribe_url: str, signature: Signature) -> str:
+    """What a function is invoked with. The names of its URLs end in Url here."""
+    event = {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": _EVENT_VERSION,
+                "EventSubscriptionArn": subscription_arn,
+                "Sns": {
+                    "Type": "Notification",
+                    "MessageId": notification.message_id,
+                    "TopicArn": notification.topic_arn,
+                    "Subject": notification.subject,
+                    "Message": notification.message,
+                    "Timestamp": notification.timestamp,
+                    "SignatureVersion": signature.version,
+                    "Signature": signature.signature,
+                    "SigningCertUrl": signature.certificate_url,
+                    "UnsubscribeUrl": unsubscribe_url,
+                    "MessageAttributes": attribute_values(notification.attributes),
+                },
+            }
+        ]
+    }
+    return orjson.dumps(event).decode()
+
+
+def attribute_values(attributes: Iterable[Attribute]) -> dict[str, Any]:
+    """{name: {"Type", "Value"}}; a Binary value in base64."""
+    return {
+        a.name: {
+            "Type": a.data_type,
+            "Value": base64.b64encode(a.value).decode() if a.data_type.startswith("Binary") else a.value.decode(),
+        }
+        for a in attributes
+    }
+
+
+def timestamp_text(at_ms: int) -> str:
+    """Milliseconds since the epoch as 2012-05-02T00:54:06.655Z."""
+    at = datetime.fromtimestamp(at_ms // 1_000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03}Z"
+
+
+def _signed(signature: Signature | None) -> list[tuple[str, str | None]]:
+    if signature is None:
+        return []
+    return [
+        ("SignatureVersion", signature.version),
+        ("Signature", signature.signature),
+        ("SigningCertURL", signature.certificate_url),
+    ]
+
+
+def _lines(fields: list[tuple[str, str | None]]) -> str:
+    return ",\n".join(f'  "{name}" : {_quoted(value)}' for name, value in fields if value is not None)
+
+
+def _attribute_lines(attributes: tuple[Attribute, ...]) -> str:
+    if not attributes:
+        return ""
+    values = attribute_values(attributes).items()
+    lines = ",\n".join(f"    {_quoted(name)} : {orjson.dumps(value).decode()}" for name, value in values)
+    return ',\n  "MessageAttributes" : {\n' + lines + "\n  }"
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
