@@ -136,7 +136,7 @@ def test_wrong_attributes_are_refused_and_nothing_is_changed(sns: Sns, wrong: di
     application = create_application(sns)
     before = application.attributes()
     with refused("InvalidParameter"):
-        application.set(SuccessFeedbackSampleRate="1", **wrong) if len(wrong) > 1 else application.set(**wrong)
+        application.set(**{"FailureFeedbackRoleArn": "arn:aws:iam::111111111111:role/feedback", **wrong})
     assert application.attributes() == before
     with refused("InvalidParameter"):
         create_application(sns, "another", **wrong)

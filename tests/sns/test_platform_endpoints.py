@@ -10,8 +10,7 @@ from tests.sns.conftest import MakeTopic
 from tests.sns.deliveries import captured
 from tests.sns.platforms import Application, create_application, endpoint_attributes, set_endpoint
 from tests.sns.topics import Sns, Topic, envelopes
-from tests.sqs.conftest import MakeQueue
-from tests.sqs.queues import Queue, redrive_policy, refused
+from tests.sqs.queues import Queue, refused
 
 GONE = "Endpoint does not exist"
 
@@ -49,7 +48,9 @@ def test_the_same_token_is_the_same_endpoint(application: Application) -> None:
     assert application.create_endpoint("another", CustomUserData="u") != arn
 
 
-@pytest.mark.parametrize("different", [{"CustomUserData": "v"}, {}, {"CustomUserData": "u", "Attributes": {"Enabled": "false"}}])
+@pytest.mark.parametrize(
+    "different", [{"CustomUserData": "v"}, {}, {"CustomUserData": "u", "Attributes": {"Enabled": "false"}}]
+)
 def test_the_same_token_with_other_attributes_is_refused(application: Application, different: dict[str, Any]) -> None:
     arn = application.create_endpoint("t", CustomUserData="u")
     with refused("InvalidParameter", text=taken(arn)):
@@ -85,7 +86,9 @@ def test_a_token_is_one_endpoints(sns: Sns, application: Application, endpoint: 
     set_endpoint(sns, other, Token="other")
 
 
-@pytest.mark.parametrize("wrong", [{"Enabled": "maybe"}, {"Enabled": ""}, {"Token": ""}, {"Nonsense": "x"}, {"ChannelId": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"Enabled": "maybe"}, {"Enabled": ""}, {"Token": ""}, {"Nonsense": "x"}, {"ChannelId": "x"}]
+)
 def test_wrong_attributes_are_refused(sns: Sns, endpoint: str, wrong: dict[str, str]) -> None:
     with refused("InvalidParameter"):
         set_endpoint(sns, endpoint, **wrong)
@@ -210,7 +213,7 @@ def test_a_missing_endpoint_cannot_subscribe(topic: Topic, application: Applicat
 def test_a_deleted_endpoint_stays_subscribed_and_its_messages_are_dead(
     topic: Topic, queue: Queue, broker: RunningBroker, account: str, endpoint: str
 ) -> None:
-    """"When you delete an endpoint that is also subscribed to a topic, then you must also unsubscribe the endpoint." """
+    """ "When you delete an endpoint that is also subscribed to a topic, then you must also unsubscribe the endpoint." """
     topic.set("ApplicationFailureFeedbackRoleArn", "arn:aws:iam::111111111111:role/feedback")
     dead_letters = json.dumps({"deadLetterTargetArn": queue.arn})
     subscription = topic.subscribe("application", endpoint, RedrivePolicy=dead_letters)

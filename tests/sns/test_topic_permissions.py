@@ -94,7 +94,7 @@ def test_a_label_that_is_not_there_has_been_removed(sns: Sns, topic: Topic) -> N
 
 
 def test_a_policy_does_not_grow_beyond_30_kilobytes(topic: Topic) -> None:
-    accounts = tuple(f"{n:012d}" for n in range(700))
+    accounts = tuple(f"{n:012d}" for n in range(1_000))
     with refused("InvalidParameter"):
         add(topic, "a", accounts)
     assert labels(topic) == [DEFAULT]

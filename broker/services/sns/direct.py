@@ -75,8 +75,3 @@ def _record(
     plan.record(account, call.region, delivery)
     plan.apply()
     return message_id
-
-
-async def publish_to_endpoint(call: Call, endpoint_arn: str, draft: Draft) -> str:
-    """The message's id. Raises InvalidParameter, EndpointDisabled, PlatformApplicationDisabled."""
-    raise InvalidParameter("TargetArn Reason: No endpoint found for the target arn specified")
