@@ -90,7 +90,10 @@ def test_queues_are_declared_by_name(tmp_path: Path) -> None:
         ("[topics.a]\nsubscriptions = 1", "topics.a.subscriptions is 1; expected tables"),
         ("[[topics.a.subscriptions]]\nqueue = 1", r"topics.a.subscriptions\[0\].queue is 1; expected a text"),
         ("[[topics.a.subscriptions]]", r"topics.a.subscriptions\[0\] has no endpoint; expected queue, or protocol"),
-        ("[[topics.a.subscriptions]]\nqueue = 'q'\nprotocol = 'sqs'", r"subscriptions\[0\] has protocol, queue; expected"),
+        (
+            "[[topics.a.subscriptions]]\nqueue = 'q'\nprotocol = 'sqs'",
+            r"subscriptions\[0\] has protocol, queue; expected",
+        ),
         ("[email]\nserver = 'x:25'", "unknown setting email.server; expected smtp"),
         ("[email]\nsmtp = 'x'", "email.smtp is 'x'; expected the HOST:PORT of a mail server"),
         ("email = 1", "email is 1; expected a table"),

@@ -10,9 +10,9 @@ import pytest
 
 from broker.cli import main
 from broker.config import Config, load
-from broker.declared import QueueDeclaration, SubscriptionDeclaration, TopicDeclaration
 from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.routes import Console
+from broker.declared import QueueDeclaration, SubscriptionDeclaration, TopicDeclaration
 from tests.compatibility import PAGE, table
 from tests.conftest import RunningBroker
 

@@ -8,8 +8,9 @@ from broker.core.message import Delivery
 class Waiter:
     """One waiting receive.
 
-    `until_ms`: when its time is up; None: never. `connected`: whether its caller is still there; one that is not gets no message. `resume` is called once: with what was
-    received (empty: the time is up), or with None when the receive must be made again by its caller, because rows are absent.
+    `until_ms`: when its time is up; None: never. `connected`: whether its caller is still there; one that is not gets no message.
+    `resume` is called once: with what was received (empty: the time is up), or with None when the receive must be made again by
+    its caller, because rows are absent.
     """
 
     __slots__ = ("count", "visibility_ms", "attempt_id", "until_ms", "connected", "resume")

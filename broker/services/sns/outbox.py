@@ -134,15 +134,19 @@ class Courier:
         policy = None if subscription is None else subscription.policy
         if policy is None or policy.max_receives_per_second is None:
             return _PARALLEL_MAX
-        second = self._runtime.clock.now_ms() // _SECOND_MS
-        if second != self._second:
-            self._second, self._begun = second, 0
+        second = self._this_second()
         allowed = policy.max_receives_per_second - self._begun
         if allowed <= 0:
             if self._due_second <= second:
                 self._due_second = second + 1
                 self._runtime.deadlines.add(self._due_second * _SECOND_MS, self.go_on)
         return allowed
+
+    def _this_second(self) -> int:
+        second = self._runtime.clock.now_ms() // _SECOND_MS
+        if second != self._second:
+            self._second, self._begun = second, 0
+        return second
 
     def _resume(self, leased: Sequence[Leased] | None) -> None:
         """Messages are leased; or (None) rows are absent, or the queue is gone."""
@@ -167,6 +171,7 @@ class Courier:
         return self._runtime.engine.receive(found[1], room, ATTEMPT_MS)
 
     def _carry(self, leased: Sequence[Leased]) -> None:
+        self._this_second()
         self._under_way += len(leased)
         self._begun += len(leased)
         for one in leased:

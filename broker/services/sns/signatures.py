@@ -15,7 +15,7 @@ from broker.services.sns.envelope import Notification, confirmation_message
 
 _KEY_BITS: Final = 2_048
 _VALID_DAYS: Final = 36_500
-_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303 (AWS's)
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"1": hashes.SHA1(), "2": hashes.SHA256()}
 
 
 def notification_text(notification: Notification) -> str:
