@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pytest import MonkeyPatch
+import pytest
 
 from broker.services.sns import push_state
 from broker.services.sns.push_state import ENDPOINT_KIND
@@ -98,7 +98,9 @@ async def test_a_deletion_that_was_interrupted_goes_on_after_a_restart(tmp_path:
         assert endpoint_records(inside) == 0
 
 
-async def test_a_deletion_that_was_not_committed_deletes_nothing(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+async def test_a_deletion_that_was_not_committed_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(push_state, "_SLICE", 1)
     async with serve_inside(tmp_path) as inside:
         await make(inside)
