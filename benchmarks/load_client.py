@@ -1,9 +1,11 @@
-"""A client for loads: SQS's JSON protocol over one kept-alive connection, with nothing between the socket and the caller."""
+"""A client for loads: SQS's JSON protocol, or SNS's Query one, over one kept-alive connection, with nothing between the socket
+and the caller.
+"""
 
 import asyncio
 import hashlib
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
@@ -50,6 +52,12 @@ class Connection:
         """A request's bytes, to be sent as often as needed."""
         body = orjson.dumps(parameters)
         return f"{self._head}X-Amz-Target: AmazonSQS.{operation}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def action(self, action: str, **parameters: str) -> bytes:
+        """The bytes of a request to SNS: `Attributes.entry.1.key` and the like are written as AWS's form names them."""
+        body = urlencode({"Action": action, "Version": "2010-03-31", **parameters}).encode()
+        head = self._head.replace("application/x-amz-json-1.0", "application/x-www-form-urlencoded")
+        return f"{head.replace('/sqs/', '/sns/')}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def send(self, request: bytes) -> bytes:
         """The body of the answer to a request."""

@@ -273,3 +273,14 @@ def test_a_fifo_batch_without_a_group_fails_as_a_whole(make_topic: MakeTopic) ->
                 {"Id": "b", "Message": "y"},
             ],
         )
+
+
+def test_a_large_message_is_judged_like_a_small_one(topic: Topic, make_queue: MakeQueue) -> None:
+    queues = {kind: make_queue() for kind in ("bird", "fish")}
+    for kind, queue in queues.items():
+        policy = json.dumps({"animals": {"kind": [kind]}})
+        topic.subscribe_queue(queue, FilterPolicy=policy, FilterPolicyScope="MessageBody")
+    body = json.dumps({"animals": [{"kind": "bird", "name": "x" * 100}] * 2_000})
+    topic.publish(body)
+    assert [e["Message"] for e in envelopes(queues["bird"])] == [body]
+    assert envelopes(queues["fish"]) == []

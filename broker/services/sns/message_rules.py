@@ -46,6 +46,7 @@ class Draft(NamedTuple):
     by_protocol: dict[str, str] | None
     group: str | None
     deduplication_id: str | None
+    size: int  # in bytes, with the attributes
 
 
 def draft(given: Given, topic: Topic | None = None) -> Draft:
@@ -58,7 +59,8 @@ def draft(given: Given, topic: Topic | None = None) -> Draft:
     if topic is not None:
         _check_ids(given, topic)
     attributes = tuple(_attribute(n, v) for n, v in (given.message_attributes or {}).items())
-    if size(given) > (MESSAGE_BYTES_DEFAULT if topic is None else topic.message_bytes_max):
+    length = size(given)
+    if length > (MESSAGE_BYTES_DEFAULT if topic is None else topic.message_bytes_max):
         raise InvalidParameter("Message too long")
     by_protocol = None
     if given.message_structure:
@@ -72,6 +74,7 @@ def draft(given: Given, topic: Topic | None = None) -> Draft:
         by_protocol,
         given.message_group_id or None,
         given.message_deduplication_id or None,
+        length,
     )
 
 

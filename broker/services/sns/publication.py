@@ -1,7 +1,7 @@
 """One published message: what was published, and the texts made of it once for all subscriptions.
 
-A text that must be signed and is not yet leads to `Unsigned`: whoever publishes has it signed beside the event loop, and
-publishes again.
+What would hold up the event loop is done beside it: a text that must be signed and is not yet, or a filter policy that is to judge
+a large message, leads to `Unprepared`; whoever publishes has that done, and publishes again.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,31 @@ import msgspec
 
 from broker.core.message import Attribute
 from broker.services.sns.envelope import Envelope, Notification, Signature, timestamp_text
-from broker.services.sns.filter_policy import FilterInput
+from broker.services.sns.filter_policy import FilterInput, FilterPolicy
 from broker.services.sns.signatures import notification_text
-from broker.services.sns.topic import Subscription, Topic
+from broker.services.sns.topic import SignatureVersion, Subscription, Topic
 
 SEQUENCE_BASE: Final = 10_000_000_000_000_000_000  # 20 digits, as AWS's
 _REPLAYED: Final = Attribute("Replayed", "String", b"true")
 
 
-class Unsigned(Exception):
-    """Nothing was changed; these texts are to be signed first."""
+class Judgement(NamedTuple):
+    """A policy that is to judge a message's text."""
 
-    def __init__(self, texts: set[str]) -> None:
-        super().__init__(f"{len(texts)} texts")
+    policy: FilterPolicy
+    message_id: str
+    text: str
+    given: FilterInput
+
+
+class Unprepared(Exception):
+    """Nothing was changed; these texts are to be signed first, and these messages judged by these policies."""
+
+    def __init__(self, version: SignatureVersion, texts: set[str], judgements: list[Judgement]) -> None:
+        super().__init__(f"{len(texts)} texts, {len(judgements)} judgements")
+        self.version = version
         self.texts = texts
+        self.judgements = judgements
 
 
 class Published(msgspec.Struct, frozen=True, array_like=True):
@@ -44,25 +55,40 @@ class Published(msgspec.Struct, frozen=True, array_like=True):
     base_url: str = ""  # of links, when it is replayed
 
 
-class Signing(NamedTuple):
-    """What envelopes need beside the message."""
+class Groundwork(NamedTuple):
+    """What was done beside the event loop, and the links that envelopes carry."""
 
     base_url: str  # of links: the address that the publisher used
-    certificate_url: str
-    signatures: Mapping[str, str]  # by text
+    certificate_url: str = ""
+    signatures: Mapping[tuple[SignatureVersion, str], str] = {}  # by version and text
+    verdicts: Mapping[tuple[FilterPolicy, str, str], bool] = {}  # by policy, message id and text
 
 
 class Publication:
-    """A message on its way to a topic's subscriptions. `signing` None: nothing has been signed yet."""
+    """A message on its way to a topic's subscriptions. `heavy`: filter policies judge it beside the event loop."""
 
-    __slots__ = ("published", "topic", "attributes", "signing", "unsigned", "_inputs", "_envelopes")
+    __slots__ = (
+        "published",
+        "topic",
+        "attributes",
+        "heavy",
+        "groundwork",
+        "unsigned",
+        "unjudged",
+        "_inputs",
+        "_envelopes",
+    )
 
-    def __init__(self, published: Published, topic: Topic, signing: Signing, *, replayed: bool = False) -> None:
+    def __init__(
+        self, published: Published, topic: Topic, groundwork: Groundwork, *, heavy: bool = False, replayed: bool = False
+    ) -> None:
         self.published = published
         self.topic = topic
         self.attributes = (*published.attributes, _REPLAYED) if replayed else published.attributes
-        self.signing = signing
+        self.heavy = heavy
+        self.groundwork = groundwork
         self.unsigned: set[str] = set()
+        self.unjudged: list[Judgement] = []
         self._inputs: dict[str, FilterInput] = {}
         self._envelopes: dict[str, Envelope] = {}
 
@@ -74,14 +100,21 @@ class Publication:
         return by_protocol.get(protocol, by_protocol["default"])
 
     def passes(self, subscription: Subscription) -> bool:
-        """Whether the subscription's filter policy lets the message through."""
+        """Whether the subscription's filter policy lets the message through; also False where it must be judged first."""
         policy = subscription.filter
         if policy is None:
             return True
         text = self.text(subscription.protocol)
+        if self.heavy:
+            verdict = self.groundwork.verdicts.get((policy, self.published.message_id, text))
+            if verdict is not None:
+                return verdict
         given = self._inputs.get(text)
         if given is None:
             given = self._inputs[text] = FilterInput(self.published.attributes, text)
+        if self.heavy:
+            self.unjudged.append(Judgement(policy, self.published.message_id, text, given))
+            return False
         return policy.matches(given)
 
     def notification(self, protocol: str) -> Notification:
@@ -107,11 +140,11 @@ class Publication:
         if self.topic.fifo:
             return None
         canonical = notification_text(self.notification(protocol))
-        signed = self.signing.signatures.get(canonical)
+        signed = self.groundwork.signatures.get((self.topic.signature_version, canonical))
         if signed is None:
             self.unsigned.add(canonical)
             return None
-        return Signature(self.topic.signature_version, signed, self.signing.certificate_url)
+        return Signature(self.topic.signature_version, signed, self.groundwork.certificate_url)
 
     def envelope(self, subscription: Subscription) -> str | None:
         """The JSON document for a subscription; None where it must be signed first (its text is in `unsigned` then)."""
@@ -122,7 +155,7 @@ class Publication:
             if signature is None and not self.topic.fifo:
                 return None
             envelope = self._envelopes[text] = Envelope(self.notification(subscription.protocol), signature)
-        return envelope.for_subscription(unsubscribe_url(self.signing.base_url, subscription))
+        return envelope.for_subscription(unsubscribe_url(self.groundwork.base_url, subscription))
 
 
 def unsubscribe_url(base_url: str, subscription: Subscription) -> str:

@@ -1,27 +1,32 @@
 """Publishing to a topic: which subscriptions get a message, and all their copies in one transaction.
 
-One synchronous engine call checks, filters and sends. What it lacks it names: rows (Absent), or signatures (Unsigned), which are
-made beside the event loop; then it is made again from the beginning.
+One synchronous engine call checks, filters and sends. What it lacks it names: rows (Absent), or signatures and
+judgements of large messages (Unprepared), which are made beside the event loop; then it is made again from the beginning.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from broker.core.deduplication import Entry, digest_of
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.sns.archive import keep
 from broker.services.sns.delivery import BY_PROTOCOL
+from broker.services.sns.filter_policy import FilterPolicy
 from broker.services.sns.message_rules import Draft
 from broker.services.sns.names import TopicName
 from broker.services.sns.plan import Plan
-from broker.services.sns.publication import SEQUENCE_BASE, Publication, Published, Signing, Unsigned
+from broker.services.sns.publication import SEQUENCE_BASE, Groundwork, Judgement, Publication, Published, Unprepared
 from broker.services.sns.signer import Signer
 from broker.services.sns.state import Topics
 from broker.services.sns.topic import Topic
 
 Write = Callable[[Topic], Draft]  # raises AwsError
+
+
+_JUDGED_AT_ONCE_MAX: Final = 262_144  # policies times bytes: some 40 ms at worst
 
 
 class Accepted(NamedTuple):
@@ -42,27 +47,38 @@ async def publish_all(call: Call, name: TopicName, writes: Sequence[Write]) -> l
     """Publish messages to a topic in this order: those that may be published together, the others' errors in their place."""
     chance, signer = call.runtime.chance, call.runtime.part(Signer)
     prepared = _Prepared([chance.uuid() for _ in writes], call.runtime.clock.now_ms())
-    signing = Signing(call.base_url, "", {})
+    groundwork = Groundwork(call.base_url)
     while True:
         try:
-            return await call.runtime.call(_publish, call, name, writes, prepared, signing)
-        except Unsigned as unsigned:
-            version = (await call.runtime.call(call.runtime.part(Topics).find, name)).signature_version
-            signatures = await signer.sign(list(unsigned.texts), version)
-            signing = Signing(
-                call.base_url, signer.certificate_url(call.base_url), {**signing.signatures, **signatures}
-            )
+            return await call.runtime.call(_publish, call, name, writes, prepared, groundwork)
+        except Unprepared as unprepared:
+            if unprepared.texts:
+                signatures = await signer.sign(list(unprepared.texts), unprepared.version)
+                signed = {(unprepared.version, text): signature for text, signature in signatures.items()}
+                groundwork = groundwork._replace(
+                    certificate_url=signer.certificate_url(call.base_url),
+                    signatures={**groundwork.signatures, **signed},
+                )
+            if unprepared.judgements:
+                verdicts = await asyncio.to_thread(_judge, unprepared.judgements)
+                groundwork = groundwork._replace(verdicts={**groundwork.verdicts, **verdicts})
+
+
+def _judge(judgements: Sequence[Judgement]) -> dict[tuple[FilterPolicy, str, str], bool]:
+    return {(j.policy, j.message_id, j.text): j.policy.matches(j.given) for j in judgements}
 
 
 def _publish(
-    call: Call, name: TopicName, writes: Sequence[Write], prepared: _Prepared, signing: Signing
+    call: Call, name: TopicName, writes: Sequence[Write], prepared: _Prepared, groundwork: Groundwork
 ) -> list[Accepted | AwsError]:
     topics = call.runtime.part(Topics)
     topic = topics.find(name)
     drafts = [_write(write, topic) for write in writes]
     plan = Plan(topics)
     known = _Known(topic, plan, drafts)
+    policies = sum(s.filter is not None for s in topic.subscriptions.values())
     unsigned: set[str] = set()
+    unjudged: list[Judgement] = []
     outcomes: list[Accepted | AwsError] = []
     for message_id, draft, digest in zip(prepared.message_ids, drafts, known.digests, strict=True):
         if isinstance(draft, AwsError):
@@ -73,13 +89,15 @@ def _publish(
             outcomes.append(_accepted(original.message_id, original.order))
             continue
         published = _published(topics, topic, message_id, draft, prepared.at_ms, call)
-        publication = Publication(published, topic, signing)
+        heavy = policies * draft.size > _JUDGED_AT_ONCE_MAX
+        publication = Publication(published, topic, groundwork, heavy=heavy)
         fan_out(plan, publication)
         unsigned |= publication.unsigned
+        unjudged += publication.unjudged
         known.add(digest, published)
         outcomes.append(_accepted(message_id, published.order))
-    if unsigned:
-        raise Unsigned(unsigned)
+    if unsigned or unjudged:
+        raise Unprepared(topic.signature_version, unsigned, unjudged)
     plan.apply()
     known.remember()
     return outcomes

@@ -12,13 +12,13 @@ from broker.services.runtime import Runtime
 from broker.services.sns import archive
 from broker.services.sns.delivery import BY_PROTOCOL
 from broker.services.sns.plan import Plan
-from broker.services.sns.publication import Publication, Signing
+from broker.services.sns.publication import Groundwork, Publication
 from broker.services.sns.state import Topics
 from broker.services.sns.topic import ARCHIVE_DAY_MS, Replay, Subscription
 from broker.store.base import Page, Recovered
 
 _PAGE = 100
-_PAGE_BYTES = 1_048_576
+_PAGE_BYTES = 262_144  # filter policies judge a page in one go
 _WAIT_MS = 1_000  # before the store is asked again
 _log = logging.getLogger("pombo.sns")
 
@@ -127,7 +127,7 @@ class Replays:
             ended = replay.to_ms is not None and published.at_ms > replay.to_ms
             if ended:
                 break
-            publication = Publication(published, topic, Signing(published.base_url, "", {}), replayed=True)
+            publication = Publication(published, topic, Groundwork(published.base_url), replayed=True)
             if published.at_ms >= beginning_ms and publication.passes(subscription):
                 BY_PROTOCOL[subscription.protocol](plan, publication, subscription)
         plan.apply()

@@ -19,7 +19,7 @@ def deliver(plan: Plan, publication: Publication, subscription: Subscription) ->
         signature = publication.signature(protocol)
         if signature is None:
             return
-        link = unsubscribe_url(publication.signing.base_url, subscription)
+        link = unsubscribe_url(publication.groundwork.base_url, subscription)
         payload: str | None = lambda_event(publication.notification(protocol), subscription.arn, link, signature)
     elif protocol == "firehose" and not subscription.raw:
         payload = publication.envelope(subscription)

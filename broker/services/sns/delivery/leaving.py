@@ -12,7 +12,7 @@ def deliver(plan: Plan, publication: Publication, subscription: Subscription) ->
     """HTTP and e-mail-JSON get the envelope, raw HTTP and e-mail the message."""
     published = publication.published
     if subscription.protocol == "email":
-        link = unsubscribe_url(publication.signing.base_url, subscription)
+        link = unsubscribe_url(publication.groundwork.base_url, subscription)
         body: str | None = f"{publication.text('email')}\n\n--\nTo stop receiving messages of this topic, open {link}\n"
     elif subscription.raw:
         body = publication.text(subscription.protocol)
