@@ -6,18 +6,26 @@ AWS documents no form of these messages; theirs here names the event, the applic
 import logging
 from collections.abc import Mapping
 
+import msgspec
 import orjson
 
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.sns.envelope import timestamp_text
-from broker.services.sns.errors import InvalidParameter
-from broker.services.sns.message_rules import Draft
+from broker.services.sns.message_rules import MessageAttributeValue, draft
 from broker.services.sns.names import read_topic_arn
 from broker.services.sns.publishing import publish_all
-from broker.services.sns.topic import Topic
 
 _log = logging.getLogger("pombo.sns")
+
+
+class _Message(msgspec.Struct):
+    message: str
+    subject: str | None = None
+    message_structure: str | None = None
+    message_attributes: dict[str, MessageAttributeValue] | None = None
+    message_deduplication_id: str | None = None
+    message_group_id: str | None = None
 
 
 async def tell(call: Call, event: str, attributes: Mapping[str, str], application_arn: str, endpoint_arn: str) -> None:
@@ -25,21 +33,16 @@ async def tell(call: Call, event: str, attributes: Mapping[str, str], applicatio
     topic_arn = attributes.get(event)
     if not topic_arn:
         return
-    message = {
+    content = {
         "Service": "SNS",
         "EventType": event.removeprefix("Event"),
         "Resource": application_arn,
         "EndpointArn": endpoint_arn,
         "Time": timestamp_text(call.runtime.clock.now_ms()),
     }
-
-    def write(topic: Topic) -> Draft:
-        if topic.fifo:
-            raise InvalidParameter("The MessageGroupId parameter is required for FIFO topics")
-        return Draft(orjson.dumps(message).decode(), None, (), None, None, None)
-
+    message = _Message(orjson.dumps(content).decode())
     try:
-        (outcome,) = await publish_all(call, read_topic_arn(topic_arn, event), [write])
+        (outcome,) = await publish_all(call, read_topic_arn(topic_arn, event), [lambda topic: draft(message, topic)])
     except AwsError as error:
         outcome = error
     if isinstance(outcome, AwsError):
