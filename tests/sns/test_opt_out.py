@@ -120,3 +120,26 @@ def test_a_message_to_a_phone_is_captured(sns: Sns, broker: RunningBroker, accou
     (record,) = captured(broker, account)
     assert (record["Protocol"], record["Destination"], record["Payload"]) == ("sms", NUMBER, "hello")
     assert record["MessageId"] == message_id
+
+
+# The holder's side, over HTTP
+
+
+def test_a_phone_can_be_opted_out_by_a_test(sns: Sns, broker: RunningBroker, account: str) -> None:
+    broker.request_json("POST", f"/_pombo/sns/opt-outs?Account={account}", {"phone_number": NUMBER})
+    assert sns.check_if_phone_number_is_opted_out(phoneNumber=NUMBER)["isOptedOut"] is True
+    assert sns.list_phone_numbers_opted_out()["phoneNumbers"] == [NUMBER]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"{", b"the body is not JSON"),
+        (b"[]", b"phone_number is None; expected"),
+        (b'{"phone_number": "me"}', b"phone_number is 'me'; expected"),
+    ],
+)
+def test_what_is_no_number_is_named(broker: RunningBroker, body: bytes, text: bytes) -> None:
+    status, _, answer = broker.request("POST", "/_pombo/sns/opt-outs", body)
+    assert status == 400
+    assert text in answer
