@@ -27,7 +27,13 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 class Console:
     """All endpoints of our own."""
 
-    PATHS: Final = ("/_pombo/clock", "/_pombo/reset", "/_pombo/sqs/messages", "/_pombo/sns/deliveries", "/_pombo/sns/opt-outs")
+    PATHS: Final = (
+        "/_pombo/clock",
+        "/_pombo/reset",
+        "/_pombo/sqs/messages",
+        "/_pombo/sns/deliveries",
+        "/_pombo/sns/opt-outs",
+    )
 
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
