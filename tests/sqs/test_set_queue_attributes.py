@@ -135,6 +135,12 @@ def test_a_policy_that_is_no_json_is_refused(queue: Queue) -> None:
         queue.set(Policy="{not json")
 
 
+@pytest.mark.parametrize("depth", [300, 2_000])
+def test_a_policy_without_bottom_is_refused(queue: Queue, depth: int) -> None:
+    with refused("InvalidAttributeValue"):
+        queue.set(Policy='{"Id":' + "[" * depth + "]" * depth + "}")
+
+
 def test_an_empty_redrive_policy_removes_it(queue: Queue, make_queue: MakeQueue) -> None:
     dead = make_queue("dead")
     queue.redrive_to(dead, 3)

@@ -183,7 +183,8 @@ def _policy(name: str, value: str) -> str:
     if value:
         try:
             document = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            orjson.dumps(document)  # AddPermission writes it anew, and less deep nesting is written than read
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             raise _invalid(name) from None
         if not isinstance(document, dict):
             raise _invalid(name)

@@ -102,6 +102,8 @@ def _read_count(given: object) -> int | None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a JSON structure"  # of any depth: more than an error's text, or orjson, takes
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
