@@ -59,6 +59,18 @@ class MalformedInput(AwsError):
     namespace = "com.amazon.coral.service"
 
 
+class MethodNotAllowed(AwsError):
+    """Neither protocol has this HTTP method."""
+
+    shape = "MethodNotAllowedException"
+    query_code = "MethodNotAllowed"
+    namespace = "com.amazon.coral.service"
+    status = 405
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"The HTTP method {method} is not allowed.")
+
+
 class RequestEntityTooLarge(AwsError):
     """The body is larger than any request may be."""
 
