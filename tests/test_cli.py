@@ -156,13 +156,16 @@ def test_declared_queues_exist_when_the_broker_is_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[queues.orders]\nattributes = { VisibilityTimeout = 50000 }\n", "VisibilityTimeout"),
-        ('[queues.a]\ndead_letter_queue = "b"\n[queues.b]\ndead_letter_queue = "a"\n', "circle"),
-        ('[queues."a b"]\n', "queues.a b"),
+        ("[queues.orders]\nattributes = { VisibilityTimeout = 50000 }\n", "other.toml: queues.orders: Invalid value"),
+        (
+            '[queues.a]\ndead_letter_queue = "b"\n[queues.b]\ndead_letter_queue = "a"\n',
+            "other.toml: queues.a.dead_letter_queue: ",
+        ),
+        ('[queues."a b"]\n', "other.toml: queues.a b: "),
     ],
 )
 def test_a_queue_that_cannot_be_declared_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
-    config = tmp_path / "pombo.toml"
+    config = tmp_path / "other.toml"
     config.write_text(text)
     assert said in refused("serve", "--port", "0", "--data", ":memory:", "--config", str(config))
 
