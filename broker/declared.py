@@ -4,11 +4,13 @@ A bad declaration is refused with its name, its value, and what was expected; ea
 when it is made: the file's name and the table's.
 """
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 _ACCOUNT: Final = "000000000000"
 _REGION: Final = "us-east-1"
+_REGION_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")  # what a signature can name
 
 
 class ConfigError(Exception):
@@ -126,6 +128,9 @@ def _check_place(where: str, table: dict[str, Any]) -> None:
     account = table.get("account", _ACCOUNT)
     if len(account) != 12 or not account.isascii() or not account.isdigit():
         raise ConfigError(f"{where}.account is {account!r}; expected 12 digits")
+    region = table.get("region", _REGION)
+    if not _REGION_NAME.fullmatch(region):
+        raise ConfigError(f"{where}.region is {region!r}; expected a region's name, such as eu-west-1")
 
 
 def _check_text(where: str, table: dict[str, Any], key: str) -> None:
