@@ -99,6 +99,17 @@ def test_a_permission_is_given_to_at_most_fifty_accounts(sqs: Sqs, queue: Queue)
     assert len(statements(queue)) == 1
 
 
+def test_a_policy_does_not_grow_beyond_8192_bytes(sqs: Sqs, queue: Queue) -> None:
+    accounts = [f"{number:012d}" for number in range(50)]
+    labels = []
+    with refused("OverLimit"):
+        for label in ("a", "b", "c", "d", "e"):
+            sqs.add_permission(QueueUrl=queue.url, Label=label, AWSAccountIds=accounts, Actions=EIGHT[:7])
+            labels.append(label)
+    assert labels
+    assert [statement["Sid"] for statement in statements(queue)] == labels
+
+
 def test_an_unknown_action_is_refused(sqs: Sqs, queue: Queue) -> None:
     with refused("InvalidParameterValue"):
         sqs.add_permission(QueueUrl=queue.url, Label="a", AWSAccountIds=["111111111111"], Actions=["FlyAway"])

@@ -16,6 +16,7 @@ from broker.core.queue import Queue
 from broker.core.settings import QueueName
 from broker.services.context import Call
 from broker.services.operation import QueryName
+from broker.services.sqs.attribute_rules import POLICY_BYTES_MAX
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 
@@ -183,5 +184,8 @@ def _one_or_all(values: list[str]) -> str | list[str]:
 def _write(engine: Engine, queue: Queue, policy: dict[str, Any] | None) -> None:
     attributes = {name: value for name, value in queue.attributes.items() if name != "Policy"}
     if policy is not None:
-        attributes["Policy"] = orjson.dumps(policy).decode()
+        written = orjson.dumps(policy)
+        if len(written) > POLICY_BYTES_MAX:
+            raise OverLimit(f"The policy has {len(written)} bytes, maximum allowed is {POLICY_BYTES_MAX}.")
+        attributes["Policy"] = written.decode()
     engine.configure_queue(queue, queue.settings, attributes)
