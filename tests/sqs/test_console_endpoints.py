@@ -60,6 +60,17 @@ def test_reset_deletes_every_queue(broker: RunningBroker, sqs: Sqs, queue: Queue
     assert queue.receive_bodies() == ["new"]
 
 
+def test_after_a_reset_every_name_is_free_even_with_cooldowns(
+    broker_with_cooldowns: RunningBroker, sqs_with_cooldowns: Sqs
+) -> None:
+    for name in ("deleted-before", "there"):
+        sqs_with_cooldowns.create_queue(QueueName=name)
+    sqs_with_cooldowns.delete_queue(QueueUrl="deleted-before")
+    broker_with_cooldowns.request_json("POST", "/_pombo/reset")
+    for name in ("deleted-before", "there"):
+        sqs_with_cooldowns.create_queue(QueueName=name)
+
+
 def test_reset_is_a_post(broker: RunningBroker, sqs: Sqs, queue: Queue) -> None:
     status, _, _ = broker.request("GET", "/_pombo/reset")
     assert status == 405
