@@ -322,13 +322,19 @@ class Runtime:
         self.engine.forget()
         for part in self._parts.values():
             part.forget()
-        self._spawn(self._rebuild())
+        self._spawn(self._rebuild()).add_done_callback(self._rebuilt)
 
     async def _rebuild(self) -> None:
         recovered = await self.commits.on_writer(self.store.recover)
         self._recover(recovered)
         self.commits.resume(recovered.batch_number)
         self._ready.set()
+
+    def _rebuilt(self, task: "asyncio.Task[None]") -> None:
+        """A store that cannot be read either leaves nothing to answer from: requests must not wait for ever."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fatal(error)
 
     def _recover(self, recovered: Recovered) -> None:
         self.engine.recover(recovered)
