@@ -198,8 +198,6 @@ class FifoQueue(Queue):
     def _unlock(self, group: Group) -> None:
         group.in_flight -= 1
         assert group.in_flight >= 0
-        if group.in_flight:
-            return
         if group.messages:
             self.waiting.announce(group)
         elif group.more:
@@ -278,8 +276,12 @@ class FifoQueue(Queue):
             self._release(message)
             self._unlock(self.waiting.group(message.group))
         elif known is not None or not message.leased:
-            if self.waiting.remove(message.id, message.group) is not None:
-                self._release(message)
+            removed = self.waiting.remove(message.id, message.group)
+            if removed is not None:
+                self._release(removed)
+                group = self.waiting.groups.get(message.group)
+                if group is not None and group.more and not group.messages:
+                    self.hungry.add(group.name or "")
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):

@@ -220,12 +220,11 @@ class Queue(QueueState):
                 if row.enqueued_at_ms > expired_ms:
                     oldest_ms = row.enqueued_at_ms
                     break
-                message = read.overlay[row.id] if row.id in read.overlay else self._known(row.id)
-                if message is None and row.id not in read.overlay:
-                    message = Message.restore(row)
-                if message is not None:
-                    self.take_out(message)
-                    self.discard(message)
+                if read.overlay.get(row.id, row) is None:
+                    continue
+                message = self._known(row.id) or read.overlay.get(row.id) or Message.restore(row)
+                self.take_out(message)
+                self.discard(message)
             self._swept[lane] = (oldest_ms, oldest_ms is None and page.more)
 
         return self.read(lambda store: store.oldest(generation, lane, limit=limits.SLICE_ROWS), arrive)

@@ -90,3 +90,25 @@ def test_a_queue_that_was_emptied_expires_what_comes_later(bench: Bench, queue: 
         bench.send(queue, "a")
         bench.advance(61_000)
         assert bench.counts(queue) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_memory_is_given_back_as_messages_expire(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo, retention_ms=60_000)
+    for n in range(20):
+        bench.send(queue, f"{n}" * 1_000, group=f"g{n}" if fifo or n % 2 else None)
+    bench.advance(60_000)
+    assert bench.counts(queue) == (0, 0, 0)
+    assert bench.ledger.memory_bytes == 0
+    assert not [g for g in queue.waiting.groups if g is not None]
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("fifo", [False, True])
+def test_what_stands_behind_expired_messages_of_its_group_is_received(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo, retention_ms=60_000)
+    bench.send(queue, "old1", "old2", group="g")
+    bench.advance(30_000)
+    bench.send(queue, "young1", "young2", group="g")
+    bench.advance(30_000)
+    assert bench.bodies(queue) == ["young1", "young2"]
