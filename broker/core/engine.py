@@ -16,7 +16,7 @@ from broker.core.deduplication import Entry, digest_of
 from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
 from broker.core.fifo import Attempt, FifoQueue
 from broker.core.ledger import Ledger
-from broker.core.message import Admitted, Delivery, Message, Sent, sequence_number
+from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
 from broker.core.move_tasks import MoveTasks
 from broker.core.queue import Queue
 from broker.core.queue_state import Counts
@@ -161,10 +161,15 @@ class Engine(Registry):
 
     def _hand_out(self, queue: Queue, message: Message, visibility_ms: int, now_ms: int) -> Delivery:
         content, body = message.content, message.body
-        assert content is not None and body is not None
         queue.lease(message, visibility_ms, now_ms)
+        return self._delivery(queue, message, content, body, now_ms)
+
+    def _delivery(
+        self, queue: Queue, message: Message, content: Content | None, body: bytes | None, received_at_ms: int
+    ) -> Delivery:
+        assert content is not None and body is not None
         return Delivery(
-            self.ledger.receipts.handle(queue.number, message.id, message.receive_count, now_ms),
+            self.ledger.receipts.handle(queue.number, message.id, message.receive_count, received_at_ms),
             content,
             body,
             message.receive_count,
@@ -184,23 +189,11 @@ class Engine(Registry):
         if unread:
             raise Absent(queue.content_read(unread))
         deliveries = []
-        for message, receive_count, _ in attempt.messages:
+        for message, _, _ in attempt.messages:
             content, body = message.content, message.body
-            assert content is not None and body is not None
             queue.take_out(message)
             queue.set_lease(message, now_ms + visibility_ms, now_ms)
-            deliveries.append(
-                Delivery(
-                    self.ledger.receipts.handle(queue.number, message.id, receive_count, attempt.at_ms),
-                    content,
-                    body,
-                    receive_count,
-                    message.first_received_at_ms,
-                    message.group,
-                    sequence_number(message.order),
-                    message.source,
-                )
-            )
+            deliveries.append(self._delivery(queue, message, content, body, attempt.at_ms))
         queue.remember_attempt(
             attempt_id, Attempt(attempt.at_ms, tuple((m, n, m.visible_at_ms) for m, n, _ in attempt.messages))
         )
@@ -372,7 +365,12 @@ class Engine(Registry):
             self.start_job(lambda: self._expire_slice(queue))
 
     def _expire_slice(self, queue: Queue) -> bool:
-        if not queue.deleted and queue.expire_slice(self.ledger.now_ms()):
+        if queue.deleted:
+            return False
+        more = queue.expire_slice(self.ledger.now_ms())
+        if queue.waiters:
+            self.serve(queue)  # what expired may have locked its group
+        if more:
             return True
         queue.retention_due_ms = None
         self.schedule_retention(queue)

@@ -215,17 +215,21 @@ class Queue(QueueState):
         generation = self.generation
 
         def arrive(read: Read, page: Page) -> None:
-            oldest_ms: int | None = None
+            times: list[int] = []
+            changed = dict(read.overlay)  # what was moved in meanwhile may be older than all that was read
             for row in page.rows:
-                if row.enqueued_at_ms > expired_ms:
-                    oldest_ms = row.enqueued_at_ms
-                    break
-                if read.overlay.get(row.id, row) is None:
+                message = changed.pop(row.id, None)
+                if row.id in read.overlay and message is None:
                     continue
-                message = self._known(row.id) or read.overlay.get(row.id) or Message.restore(row)
+                if row.enqueued_at_ms > expired_ms:
+                    times.append(row.enqueued_at_ms)
+                    break
+                message = self._known(row.id) or message or Message.restore(row)
                 self.take_out(message)
                 self.discard(message)
-            self._swept[lane] = (oldest_ms, oldest_ms is None and page.more)
+            more = not times and page.more
+            times += [m.enqueued_at_ms for m in changed.values() if m is not None and m.lane == lane]
+            self._swept[lane] = (min(times, default=None), more)
 
         return self.read(lambda store: store.oldest(generation, lane, limit=limits.SLICE_ROWS), arrive)
 
@@ -254,6 +258,10 @@ class Queue(QueueState):
             self.oldest_ms = message.enqueued_at_ms
         elif message.enqueued_at_ms < self.oldest_ms:
             self.oldest_ms = message.enqueued_at_ms
+        if message.lane in self._swept:
+            oldest_ms, more = self._swept[message.lane]
+            at_ms = message.enqueued_at_ms
+            self._swept[message.lane] = (at_ms if oldest_ms is None else min(oldest_ms, at_ms), more)
         self.messages += 1
         if message.group is not None:
             self.grouped = True

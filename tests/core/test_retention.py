@@ -2,9 +2,11 @@
 
 import pytest
 
+from broker.core.absent import Absent
 from broker.core.queue import Queue
 from broker.core.settings import QueueSettings, Redrive
 from tests.core.bench import Bench
+from tests.core.polls import Poll
 
 DAY_MS = 86_400_000
 
@@ -112,3 +114,41 @@ def test_what_stands_behind_expired_messages_of_its_group_is_received(bench: Ben
     bench.send(queue, "young1", "young2", group="g")
     bench.advance(30_000)
     assert bench.bodies(queue) == ["young1", "young2"]
+
+
+def test_a_group_that_expiry_unlocks_wakes_whoever_waits(bench: Bench) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, retention_ms=60_000)
+    bench.send(fifo, "old", group="g")
+    bench.receive(fifo, visibility_ms=600_000)
+    bench.advance(50_000)
+    bench.send(fifo, "young", group="g")
+    poll = Poll(bench, fifo)
+    bench.advance(9_999)
+    assert poll.answers == []
+    bench.advance(1)
+    assert poll.answers == [["young"]]
+
+
+def test_an_old_message_that_is_moved_in_while_others_expire_expires_too(bench: Bench) -> None:
+    dead = bench.queue("dead", retention_ms=60_000)
+    work = bench.queue("work", redrive=Redrive(dead.name, 1))
+    bench.send(dead, "older")
+    bench.advance(10_000)
+    bench.send(work, "old")
+    bench.receive(work, visibility_ms=0)
+    bench.advance(20_000)
+    bench.send(dead, "young")
+    bench.clock.move_to(bench.clock.now_ms() + 30_000)
+    bench.deadlines.run_due(bench.clock.now_ms())
+    (job,) = bench.jobs
+    with pytest.raises(Absent) as absent:
+        job()
+    for read in absent.value.reads:
+        bench.snapshot(read)
+    assert bench.receive(work) == []  # "old" is moved, behind the backs of the reads
+    for read in absent.value.reads:
+        bench.fetch(read)
+    bench.settle_down()
+    assert bench.counts(dead) == (2, 0, 0)
+    bench.advance(10_000)
+    assert bench.counts(dead) == (1, 0, 0)
