@@ -192,7 +192,18 @@ class Queue(QueueState):
         if redrive is None or message.receive_count < redrive.max_receive_count:
             return False
         target = self.dead_letter_target
-        return target is not None and target is not self and target.settings.fifo == self.settings.fifo
+        if target is None or target is self or target.settings.fifo != self.settings.fifo:
+            return False
+        return message.source is None or not self._in_circle()
+
+    def _in_circle(self) -> bool:
+        """Whether dead letters come back here in the end: in such a circle of queues a message moves once, then it stays."""
+        passed: set[Queue] = set()
+        queue = self.dead_letter_target
+        while queue is not None and queue is not self and queue not in passed:
+            passed.add(queue)
+            queue = queue.dead_letter_target
+        return queue is self
 
     # Retention
 

@@ -194,7 +194,7 @@ class Runtime:
         self._closing = True
         for queue in self.engine.queues():
             while queue.waiters:
-                queue.waiters.popleft().resume(())
+                queue.waiters.popitem(last=False)[0].resume(())
 
     def durable(self) -> "asyncio.Future[None] | None":
         """What a reply computed now must wait for; None where everything that it may show is on disk."""

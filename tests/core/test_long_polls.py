@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.core import limits
 from broker.core.queue import Queue
 from broker.core.settings import Redrive
 from tests.core.bench import Bench
@@ -113,3 +114,36 @@ def test_idle_queues_and_polls_set_no_deadline_but_their_own_end(bench: Bench) -
     for number in range(50):
         Poll(bench, bench.queue(f"q{number}"))
     assert bench.deadlines.next_ms() == bench.clock.now_ms() + 20_000
+
+
+def test_waits_that_ended_early_leave_no_deadline(bench: Bench, queue: Queue) -> None:
+    for _ in range(1_000):
+        poll = Poll(bench, queue)
+        bench.send(queue, "a")
+        assert poll.answers == [["a"]]
+        gone = Poll(bench, queue)
+        bench.engine.stop_waiting(queue, gone.waiter)
+    bench.call(bench.engine.purge_queue, queue)
+    assert len(bench.deadlines._heap) < 200
+
+
+def test_a_deleted_queue_leaves_no_deadline(bench: Bench, queue: Queue) -> None:
+    bench.send(queue, "a", delay_ms=10_000)
+    poll = Poll(bench, queue)
+    bench.engine.delete_queue(queue)
+    bench.engine.stop_waiting(queue, poll.waiter)
+    assert bench.deadlines.next_ms() is None
+
+
+def test_beyond_the_limit_in_flight_a_receive_waits_for_room(
+    bench: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 2)
+    # Source: SQS Developer Guide, Quotas: OverLimit is for short polling; "if you use long polling, no error messages".
+    bench.send(queue, "a", "b", "c")
+    first, _ = bench.receive(queue, 2)
+    poll = Poll(bench, queue)
+    bench.send(queue, "d")
+    assert poll.answers == []
+    bench.delete(queue, first.receipt_handle)
+    assert poll.answers == [["c"]]
