@@ -11,10 +11,11 @@ from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
+from broker.core.attempts import Attempt
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry, digest_of
 from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
-from broker.core.fifo import Attempt, FifoQueue
+from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
 from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
 from broker.core.move_tasks import MoveTasks
@@ -154,10 +155,7 @@ class Engine(Registry):
             queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
         deliveries = [self._hand_out(queue, m, visibility_ms, now_ms) for m in selection.picked]
         if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
-            queue.remember_attempt(
-                attempt_id,
-                Attempt(now_ms, tuple((m, m.receive_count, m.visible_at_ms) for m in selection.picked)),
-            )
+            queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
         self._make_room(queue)
@@ -188,21 +186,19 @@ class Engine(Registry):
     def _repeat(self, queue: FifoQueue, attempt_id: str, visibility_ms: int, now_ms: int) -> list[Delivery] | None:
         """The same messages and handles again, for a receive that is retried with its ReceiveRequestAttemptId."""
         queue.settle(now_ms)
-        attempt = queue.repeatable(attempt_id, now_ms)
+        attempt = queue.attempts.find(attempt_id, now_ms)
         if attempt is None:
             return None
-        unread = [m for m, _, _ in attempt.messages if m.body is None]
+        unread = [m for m in attempt.messages if m.body is None]
         if unread:
             raise Absent(queue.content_read(unread))
         deliveries = []
-        for message, _, _ in attempt.messages:
+        for message in attempt.messages:
             content, body = message.content, message.body
             queue.take_out(message)
             queue.set_lease(message, now_ms + visibility_ms, now_ms)
             deliveries.append(self._delivery(queue, message, content, body, attempt.at_ms))
-        queue.remember_attempt(
-            attempt_id, Attempt(attempt.at_ms, tuple((m, n, m.visible_at_ms) for m, n, _ in attempt.messages))
-        )
+        queue.attempts.remember(attempt_id, attempt)
         return deliveries
 
     # Handles
