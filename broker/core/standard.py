@@ -221,8 +221,9 @@ class StandardQueue(StandardReads):
         if self.timed.take_out(message):
             self._release(message)
         elif not self._drop_found(message.id) and not message.leased:
-            if self.waiting.remove(message.id, message.group) is not None:
-                self._release(message)
+            removed = self.waiting.remove(message.id, message.group)
+            if removed is not None:
+                self._release(removed)
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):
