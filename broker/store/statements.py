@@ -57,10 +57,10 @@ def _delete(table: str, key: str) -> Rows:
     return Rows(1, lambda size: f"DELETE FROM {table} WHERE {key} IN ({', '.join('?' * size)})")
 
 
-PUT_MESSAGE: Final = _put("message", "id, queue, lane, ord, grp, enqueued_at_ms, content")
+PUT_MESSAGE: Final = _put("message", "stretch, id, queue, lane, ord, grp, enqueued_at_ms, content")
 PUT_BODY: Final = _put("body", "id, body")
 PUT_LEASE: Final = _put("lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source")
-MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms"))
+MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms", "stretch"))
 # A lease follows its message; where the batch holds a new one, that replaces this row right after.
 MOVE_LEASE: Final = _move("lease", ("queue",))
 DELETE_MESSAGE: Final = _delete("message", "id")
@@ -162,11 +162,26 @@ SCAN: Final = {
 }
 
 
+# From the stretch of the next message on, whatever its group, to the last that holds grouped ones. Each is found as it is needed.
+_STRETCHES = """
+WITH RECURSIVE stretch (n) AS (
+    SELECT (SELECT stretch FROM message INDEXED BY message_place
+        WHERE queue = :queue AND lane = 0 AND ord > :after_order ORDER BY ord LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.stretch FROM message AS next INDEXED BY message_group
+        WHERE next.queue = :queue AND next.stretch > stretch.n AND next.grp IS NOT NULL AND next.lane = 0
+        ORDER BY next.stretch LIMIT 1)
+    FROM stretch WHERE stretch.n IS NOT NULL
+)
+"""
+
+
 def _group(conditions: str) -> str:
+    # Stretches come in their order, and so do the messages of each: nothing is left to be sorted.
     return _with_content(
-        f"SELECT m.id, m.ord AS a, {_SIZE} FROM message AS m INDEXED BY message_group"
-        f" WHERE m.queue = :queue AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order{conditions}"
-        " ORDER BY m.ord LIMIT :limit + 1"
+        f"{_STRETCHES} SELECT m.id, m.ord AS a, {_SIZE} FROM stretch CROSS JOIN message AS m INDEXED BY message_group"
+        " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order"
+        f"{conditions} LIMIT :limit + 1"
     )
 
 

@@ -57,7 +57,7 @@ def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key:
 @pytest.mark.parametrize("unleased", [False, True])
 def test_a_group_is_read_off_its_index(database: sqlite3.Connection, unleased: bool) -> None:
     steps = plan(database, sql.GROUP[unleased])
-    assert "SEARCH m USING COVERING INDEX message_group (queue=? AND grp=? AND ord>?)" in steps
+    assert "SEARCH m USING COVERING INDEX message_group (queue=? AND stretch=? AND grp=? AND ord>?)" in steps
 
 
 def test_timed_reads_seek_to_their_place(database: sqlite3.Connection) -> None:
@@ -88,9 +88,9 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
     """A million messages of one skipped group in front: the lease look-up is for what is left of them."""
     database.execute(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)"
-        " INSERT INTO message SELECT n, 1, 0, n, 'noisy', n, x'' FROM n"
+        " INSERT INTO message SELECT n, 1, 0, n, 1, 'noisy', n, x'' FROM n"
     )
-    database.execute("INSERT INTO message VALUES (5000, 1, 0, 5000, 'quiet', 1, x'')")
+    database.execute("INSERT INTO message VALUES (5000, 1, 0, 5000, 1, 'quiet', 1, x'')")
     database.execute("INSERT INTO body SELECT id, x'' FROM message")
     looked: list[int] = []
     database.create_function("looked", 1, looked.append)
