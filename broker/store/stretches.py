@@ -18,7 +18,9 @@ class Stretches:
     """The writer's: which stretch of a queue is being filled."""
 
     def __init__(self) -> None:
-        self._filling: dict[int, list[int]] = {}  # queue -> [its number, messages in it, the newest batch that added some]
+        self._filling: dict[
+            int, list[int]
+        ] = {}  # queue -> [its number, messages in it, the newest batch that added some]
 
     def place(self, queue: int, batch_number: int) -> int:
         """The stretch of a message that this batch adds to the queue."""

@@ -24,7 +24,7 @@ PAGES: Final = {
 }
 # What may be scanned: the one row of meta, and the rows of the page itself.
 SCANNED_FREELY: Final = re.compile(
-    r"SCAN (meta|s|picked|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
+    r"SCAN (meta|p|stretch|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
 )
 
 
@@ -45,7 +45,7 @@ def plan(database: sqlite3.Connection, statement: str) -> list[str]:
 def test_no_read_scans_a_table(database: sqlite3.Connection, name: str) -> None:
     for step in plan(database, PAGES[name]):
         assert not step.startswith("SCAN") or SCANNED_FREELY.match(step), step
-        assert "AUTOMATIC" not in step or " ON s " in step or "s USING" in step, step
+        assert "AUTOMATIC" not in step, step
 
 
 @pytest.mark.parametrize("key", list(sql.SCAN))
@@ -99,5 +99,5 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
         looked.clear()
         statement = sql.SCAN[key, True].replace("lease.id = m.id)", "lease.id = coalesce(looked(m.id), m.id))")
         found = database.execute(statement, {**values, **skipped}).fetchall()
-        assert [row[3] for row in found] == [5000]
+        assert [row[1] for row in found] == [5000]
         assert set(looked) == {5000}
