@@ -49,7 +49,9 @@ class Service:
     query_version: str  # the Query protocol's Version
     xml_namespace: str
     missing: Callable[[str], AwsError]  # a required member, by name, is not there
-    invalid: Callable[[str, str, str], AwsError]  # a member does not fit its type: its name, its text, what was expected
+    invalid: Callable[
+        [str, str, str], AwsError
+    ]  # a member does not fit its type: its name, its text, what was expected
     fault_detail: bool = False  # whether XML errors have an (empty) Detail
     operations: dict[str, Operation] = field(default_factory=dict)
 
