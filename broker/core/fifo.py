@@ -97,7 +97,7 @@ class FifoQueue(Queue):
                 self._take_from(group, selection, count, now_ms)
         if count > 0 and not (selection.picked or selection.dead or selection.expired):
             self._ask_for_more()
-        if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
+        if self.runs_low():
             self.ledger.prefetch(self._scan_read())
         return selection
 

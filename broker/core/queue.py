@@ -165,6 +165,12 @@ class Queue(QueueState):
         for message in sorted(chosen, key=lambda m: m.order, reverse=True):
             self._put_back(message)
 
+    def runs_low(self) -> bool:
+        """Whether to ask for the next page of waiting messages before it is missed. What is large is not read that far ahead."""
+        waiting = self.waiting
+        low = not waiting.scan_done and waiting.scan is None and waiting.count < limits.WAITING_LOW
+        return low and self.ledger.memory_bytes * 2 < self.ledger.memory_bytes_max
+
     def sort_out(self, message: Message, selection: Selection, now_ms: int) -> None:
         """Whether a candidate is handed out, moved to the dead-letter queue, or expired."""
         if message.enqueued_at_ms + self.settings.retention_ms <= now_ms:
