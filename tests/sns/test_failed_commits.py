@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from broker.services.sns.signatures import SigningKey
+from broker.services.sns.signer import KEY_KIND, Signer
 from broker.store.base import StoreError
 from broker.store.changes import Batch
 from broker.store.sqlite import SqliteStore
 from tests.sns.endpoint import Endpoint
 from tests.sns.lives import Lives, dead_letters, lives
+from tests.sns.test_signatures import verify
 from tests.sns.topics import Topic, envelopes, subscription_attributes
 from tests.sqs.queues import Queue, refused
 
@@ -235,3 +238,44 @@ def test_a_replay_goes_on_after_a_failed_commit(life: Lives, archived: Topic, la
 
 
 # The signing key
+
+
+def test_a_key_that_is_not_on_disk_signs_nothing(life: Lives, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic, queue = life.topic(), life.queue()
+    topic.subscribe_queue(queue)
+    sign, signed = SigningKey.sign, []
+    monkeypatch.setattr(SigningKey, "sign", lambda key, *rest: signed.append(key) or sign(key, *rest))
+    held, release = threading.Event(), threading.Event()
+
+    def holds_the_key(batch: Batch) -> object:
+        if not any(kind == KEY_KIND for kind, _ in batch.resources):
+            return False
+        held.set()
+        return release.wait(10)
+
+    life.fail_a_commit(holds_the_key)
+    with ThreadPoolExecutor(2) as clients:
+        first = clients.submit(unavailable, topic.publish, "first")
+        held.wait(10)
+        second = clients.submit(topic.publish, "second")
+        life.running.settle()
+        assert signed == []
+        release.set()
+        first.result()
+        second.result()
+    (envelope,) = envelopes(queue)
+    assert envelope["Message"] == "second"
+    verify(life.running, envelope)
+
+
+def test_what_is_being_signed_while_a_commit_fails_is_published(life: Lives) -> None:
+    """Memory is dropped meanwhile; the key is on disk, and stays."""
+    signer = life.broker.runtime.part(Signer)
+
+    async def sign_and_forget() -> str:
+        await signer.sign(["text"], "1")
+        signer.forget()
+        return signer.certificate_url("http://here")
+
+    url = life.run(sign_and_forget())
+    assert life.running.request("GET", url.removeprefix("http://here"))[0] == 200
