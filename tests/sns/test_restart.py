@@ -133,6 +133,20 @@ def test_a_fifo_topic_remembers_what_was_published(life: Lives, restart: Restart
         assert [e["Message"] for e in envelopes(queue)] == ["one", "three", "four"]
 
 
+def test_the_window_holds_however_much_is_published_after_the_restart(life: Lives, restart: Restart) -> None:
+    topic = life.topic("t.fifo", FifoTopic="true")
+    restart()
+    first = topic.publish("one", MessageGroupId="g", MessageDeduplicationId="d")
+    for batch in range(110):
+        entries = [
+            {"Id": str(n), "Message": "m", "MessageGroupId": "g", "MessageDeduplicationId": f"{batch}-{n}"}
+            for n in range(10)
+        ]
+        life.sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=entries)
+    again = topic.publish("one", MessageGroupId="g", MessageDeduplicationId="d")
+    assert again["MessageId"] == first["MessageId"]
+
+
 def test_old_signatures_verify_and_new_ones_name_the_same_certificate(life: Lives, restart: Restart) -> None:
     topic, queue = life.topic(), life.queue()
     topic.subscribe_queue(queue)
