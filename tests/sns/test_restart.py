@@ -115,6 +115,15 @@ def test_a_token_expires_two_days_after_it_was_sent(life: Lives, restart: Restar
     assert topic.subscriptions() == []
 
 
+def test_an_expired_token_stays_expired(life: Lives, restart: Restart, hook: Endpoint) -> None:
+    topic = life.topic()
+    life.confirmed_hook(hook, topic)
+    life.clock.advance(2 * 86_400)
+    restart()
+    with refused("InvalidParameter", text="Invalid parameter: Token"):
+        life.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())
+
+
 def test_a_fifo_topic_remembers_what_was_published(life: Lives, restart: Restart) -> None:
     topic, queues = life.topic("t.fifo", FifoTopic="true"), [life.queue(f"{n}.fifo") for n in range(2)]
     for queue in queues:

@@ -106,7 +106,8 @@ def _confirm(call: Call, name: TopicName, token: str, guarded: bool) -> str:
     topics = call.runtime.part(Topics)
     topics.find(name)
     subscription = topics.by_token.get(token)
-    if subscription is None or subscription.record.topic != name:
+    expired = subscription is not None and subscription.record.token_until_ms <= topics.engine.ledger.now_ms()
+    if subscription is None or subscription.record.topic != name or expired:
         raise InvalidParameter("Token")
     if not subscription.record.confirmed or subscription.record.ended or (guarded and call.signed):
         topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)
