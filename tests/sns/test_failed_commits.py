@@ -204,6 +204,18 @@ def broken_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return break_reads
 
 
+def test_a_courier_outlives_a_failed_read(life: Lives, hook: Endpoint, broken_reads: Callable[..., None]) -> None:
+    topic = life.topic()
+    life.confirmed_hook(hook, topic)
+    hook.answers = [500]
+    topic.publish()
+    life.clock.advance(0)
+    broken_reads("scan", "timed")
+    life.stop_and_start()
+    life.clock.advance(21)
+    assert len(hook.notifications) == 2
+
+
 # Replays
 
 
