@@ -249,6 +249,16 @@ def test_a_replay_goes_on_after_a_failed_commit(life: Lives, archived: Topic, la
     assert [e["Message"] for e in envelopes(late)] == all_messages()
 
 
+def test_a_replay_goes_on_after_a_failed_read(
+    life: Lives, archived: Topic, late: Queue, broken_reads: Callable[..., None]
+) -> None:
+    broken_reads("look")
+    arn = archived.subscribe_queue(late, ReplayPolicy=life.replay_from(1))
+    life.clock.advance(1)
+    assert subscription_attributes(life.sns, arn)["ReplayStatus"] == "Completed"
+    assert [e["Message"] for e in envelopes(late)] == all_messages()
+
+
 # The signing key
 
 
