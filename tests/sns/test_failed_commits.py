@@ -188,6 +188,23 @@ def test_a_dead_letter_that_could_not_be_written_is_written_once(life: Lives, ho
     assert [e["Message"] for e in envelopes(dead)] == ["refused by the endpoint"]
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_became_of_a_message_is_recorded_once_however_little_memory_there_is(
+    life: Lives, hook: Endpoint, status: int
+) -> None:
+    dead = life.queue("dead")
+    role = "arn:aws:iam::111111111111:role/r"
+    topic = life.topic(HTTPSuccessFeedbackRoleArn=role, HTTPFailureFeedbackRoleArn=role)
+    topic.set("HTTPSuccessFeedbackSampleRate", "100")
+    life.confirmed_hook(hook, topic, RedrivePolicy=dead_letters(dead))
+    hook.answers = [status]
+    life.broker.runtime.ledger.memory_bytes_max = 0  # of all queues, only the one in use stays
+    topic.publish()
+    life.clock.advance(0)
+    assert len(life.captured("SUCCESS" if status == 200 else "FAILURE")) == 1
+    assert sum(dead.counts()) == (status != 200)
+
+
 @pytest.fixture
 def broken_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Has the next read of each of these kinds fail."""

@@ -237,8 +237,10 @@ class Courier:
                 status_code=outcome.status_code,
                 response=outcome.response,
             )
-        plan.apply()
+        # What may raise comes first; filling another queue may push the message that is deleted here out of memory.
+        plan.require_room()
         engine.delete(outbox, leased.receipt_handle)
+        plan.apply()
 
 
 def _retries(subscription: Subscription) -> RetryPolicy:
