@@ -10,6 +10,7 @@ import pytest
 
 from broker.services.sns.signatures import SigningKey
 from broker.services.sns.signer import KEY_KIND, Signer
+from broker.store import group_commit
 from broker.store.base import StoreError
 from broker.store.changes import Batch
 from broker.store.sqlite import SqliteStore
@@ -133,6 +134,21 @@ def test_refused_changes_have_not_happened(life: Lives, hook: Endpoint) -> None:
     assert sns.list_tags_for_resource(ResourceArn=name)["Tags"] == []
     assert life.captured() == []
     assert sns.confirm_subscription(TopicArn=name, Token=hook.token())["SubscriptionArn"] == pending
+
+
+def test_where_there_is_no_room_for_a_letter_its_subscription_neither_begins_nor_ends(
+    life: Lives, hook: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = life.topic()
+    arn = life.confirmed_hook(hook, topic)
+    before = topic.subscriptions(), topic.attributes()
+    monkeypatch.setattr(group_commit, "_FULL_S", 60.0)
+    life.fail_a_commit(disk_full=True)
+    unavailable(topic.publish)
+    unavailable(topic.subscribe, "http", f"{hook.url}/other")
+    unavailable(life.sns.unsubscribe, SubscriptionArn=arn)
+    assert (topic.subscriptions(), topic.attributes()) == before
+    assert topic.subscribe("http", hook.url) == arn  # which needs no letter
 
 
 # What leaves the process
