@@ -6,8 +6,9 @@ import random
 from typing import Any
 from xml.etree import ElementTree
 
-from benchmarks.load_client import Connection, Lost
+from benchmarks.load_client import Connection
 from tests.crash.hook import Hook
+from tests.crash.load import until_lost
 from tests.crash.topic_history import Answer, Copy, Published, TopicHistory
 
 HOOK = "hook"
@@ -69,19 +70,10 @@ class TopicLoad:
     async def run(self) -> None:
         """Until every client has lost its connection."""
         await asyncio.gather(
-            *(self._until_lost(self._publish, n) for n in range(PUBLISHERS)),
-            *(self._until_lost(self._publish_in_order, n) for n in range(FIFO_PUBLISHERS)),
-            *(self._until_lost(self._consume, n) for n in range(CONSUMERS)),
+            *(until_lost(self._url, self._publish, n) for n in range(PUBLISHERS)),
+            *(until_lost(self._url, self._publish_in_order, n) for n in range(FIFO_PUBLISHERS)),
+            *(until_lost(self._url, self._consume, n) for n in range(CONSUMERS)),
         )
-
-    async def _until_lost(self, step: Any, number: int) -> None:
-        connection = Connection(self._url)
-        count = 0
-        try:
-            while True:
-                count = await step(connection, number, count)
-        except Lost:
-            connection.close()
 
     async def _publish(self, connection: Connection, number: int, count: int) -> int:
         kind = self._chance.choice(KINDS)

@@ -118,6 +118,12 @@ class Lives:
         listed = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
         return Topic(self.sns, self.sns.create_topic(Name=name, Attributes=attributes, Tags=listed)["TopicArn"])
 
+    def archived_topic(self, count: int) -> Topic:
+        """A FIFO topic with an archive, and so many messages of one group in it: "0", "1", …"""
+        topic = self.topic("t.fifo", FifoTopic="true", ArchivePolicy='{"MessageRetentionPeriod":"30"}')
+        topic.publish_in_group("g", *(str(n) for n in range(count)))
+        return topic
+
     def queue(self, name: str = "queue") -> Queue:
         attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
         return Queue(self.sqs, self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.services.sns import replay
 from broker.services.sns.signatures import SigningKey
 from broker.services.sns.signer import KEY_KIND, Signer
 from broker.store import group_commit
@@ -18,6 +19,7 @@ from tests.sns.endpoint import Endpoint
 from tests.sns.lives import Lives, dead_letters, lives
 from tests.sns.test_signatures import verify
 from tests.sns.topics import Topic, envelopes, subscription_attributes
+from tests.sqs.conftest import Eventually
 from tests.sqs.queues import Queue, refused
 
 
@@ -54,7 +56,7 @@ def test_a_refused_publish_is_in_no_queue_and_later_ones_are_in_all(life: Lives,
     assert [record["Payload"] for record in life.captured()] == ["before", "after"]
 
 
-def test_what_gathers_behind_a_failing_batch_is_refused_with_it(life: Lives) -> None:
+def test_what_gathers_behind_a_failing_batch_is_refused_with_it(life: Lives, eventually: Eventually) -> None:
     topic, queue = life.topic(), life.queue()
     topic.subscribe_queue(queue, RawMessageDelivery="true")
     held, release = threading.Event(), threading.Event()
@@ -68,7 +70,7 @@ def test_what_gathers_behind_a_failing_batch_is_refused_with_it(life: Lives) -> 
         first = clients.submit(unavailable, topic.publish, "first")
         held.wait(10)
         second = clients.submit(unavailable, topic.publish, "second")
-        life.running.settle()
+        eventually(lambda: life.running.settle() or bool(life.broker.runtime.commits.batch))
         release.set()
         first.result()
         second.result()
@@ -92,11 +94,11 @@ def test_a_refused_publish_is_no_duplicates_original(life: Lives) -> None:
 
 
 def test_a_refused_publish_is_not_archived(life: Lives) -> None:
-    topic, late = life.topic("t.fifo", FifoTopic="true", ArchivePolicy='{"MessageRetentionPeriod":"1"}'), "late.fifo"
+    topic = life.archived_topic(0)
     life.fail_a_commit(holds_messages)
     unavailable(topic.publish, "refused", MessageGroupId="g", MessageDeduplicationId="d1")
     topic.publish_in_group("g", "kept")
-    queue = life.queue(late)
+    queue = life.queue("late.fifo")
     topic.subscribe_queue(queue, ReplayPolicy=life.replay_from(1))
     life.clock.advance(0)
     assert [e["Message"] for e in envelopes(queue)] == ["kept"]
@@ -223,15 +225,17 @@ def test_what_became_of_a_message_is_recorded_once_however_little_memory_there_i
 
 @pytest.fixture
 def broken_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Has the next read of each of these kinds fail."""
+    """Has the next read fail that is of one of these kinds."""
 
     def break_reads(*names: str) -> None:
+        working = {name: getattr(SqliteStore, name) for name in names}
+
+        async def fail_once(*_: Any, **__: Any) -> Any:
+            for name, read in working.items():
+                monkeypatch.setattr(SqliteStore, name, read)
+            raise StoreError("an injected failure")
+
         for name in names:
-
-            async def fail_once(store: SqliteStore, *_: Any, name: str = name, **__: Any) -> Any:
-                monkeypatch.undo()
-                raise StoreError("an injected failure")
-
             monkeypatch.setattr(SqliteStore, name, fail_once)
 
     return break_reads
@@ -253,16 +257,10 @@ def test_a_courier_outlives_a_failed_read(life: Lives, hook: Endpoint, broken_re
 
 
 @pytest.fixture
-def archived(life: Lives) -> Topic:
-    """A topic with 250 archived messages."""
-    topic = life.topic("t.fifo", FifoTopic="true", ArchivePolicy='{"MessageRetentionPeriod":"30"}')
-    for batch in range(25):
-        entries = [
-            {"Id": n, "Message": f"{batch}{n}", "MessageGroupId": "g", "MessageDeduplicationId": f"{batch}{n}"}
-            for n in "0123456789"
-        ]
-        life.sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=entries)
-    return topic
+def archived(life: Lives, monkeypatch: pytest.MonkeyPatch) -> Topic:
+    """A topic whose archive has three pages."""
+    monkeypatch.setattr(replay, "_PAGE", 10)
+    return life.archived_topic(25)
 
 
 @pytest.fixture
@@ -270,16 +268,12 @@ def late(life: Lives) -> Queue:
     return life.queue("late.fifo")
 
 
-def all_messages() -> list[str]:
-    return [f"{batch}{n}" for batch in range(25) for n in range(10)]
-
-
 def test_a_replay_goes_on_after_a_failed_commit(life: Lives, archived: Topic, late: Queue) -> None:
     pages = iter((False, True))
     life.fail_a_commit(lambda batch: bool(batch.messages) and next(pages))
     archived.subscribe_queue(late, ReplayPolicy=life.replay_from(1))
     advance_in_spite_of_a_failure(life)
-    assert [e["Message"] for e in envelopes(late)] == all_messages()
+    assert [e["Message"] for e in envelopes(late)] == [str(n) for n in range(25)]
 
 
 def test_a_replay_goes_on_after_a_failed_read(
@@ -289,7 +283,7 @@ def test_a_replay_goes_on_after_a_failed_read(
     arn = archived.subscribe_queue(late, ReplayPolicy=life.replay_from(1))
     life.clock.advance(1)
     assert subscription_attributes(life.sns, arn)["ReplayStatus"] == "Completed"
-    assert [e["Message"] for e in envelopes(late)] == all_messages()
+    assert [e["Message"] for e in envelopes(late)] == [str(n) for n in range(25)]
 
 
 # The signing key

@@ -5,6 +5,7 @@ Every specification runs twice: stopped and started; and started on what is on d
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from broker.services.sns import replay
 from tests.sns.endpoint import Endpoint
 from tests.sns.lives import ACCOUNT, Lives, dead_letters, lives
 from tests.sns.test_signatures import verify
@@ -142,9 +144,9 @@ def test_a_fifo_topic_remembers_what_was_published(life: Lives, restart: Restart
         assert [e["Message"] for e in envelopes(queue)] == ["one", "three", "four"]
 
 
-def test_the_window_holds_however_much_is_published_after_the_restart(life: Lives, restart: Restart) -> None:
+def test_the_window_holds_however_much_is_published_after_the_restart(life: Lives) -> None:
     topic = life.topic("t.fifo", FifoTopic="true")
-    restart()
+    life.stop_and_start()
     first = topic.publish("one", MessageGroupId="g", MessageDeduplicationId="d")
     for batch in range(110):
         entries = [
@@ -171,36 +173,29 @@ def test_old_signatures_verify_and_new_ones_name_the_same_certificate(life: Live
 
 
 def test_an_archive_can_be_replayed(life: Lives, restart: Restart) -> None:
-    topic = life.topic("t.fifo", FifoTopic="true", ArchivePolicy='{"MessageRetentionPeriod":"30"}')
-    topic.publish_in_group("g", "a", "b")
+    topic = life.archived_topic(2)
     restart()
-    topic.publish_in_group("g", "c")
+    topic.publish_in_group("g", "2")
     late = life.queue("late.fifo")
     topic.subscribe_queue(late, ReplayPolicy=life.replay_from(1))
     life.clock.advance(0)
-    assert [e["Message"] for e in envelopes(late)] == ["a", "b", "c"]
+    assert [e["Message"] for e in envelopes(late)] == ["0", "1", "2"]
 
 
 def test_a_replay_goes_on_where_it_was(life: Lives, restart: Restart, monkeypatch: pytest.MonkeyPatch) -> None:
-    topic = life.topic("t.fifo", FifoTopic="true", ArchivePolicy='{"MessageRetentionPeriod":"30"}')
-    for batch in range(25):
-        entries = [
-            {"Id": str(n), "Message": f"{batch}{n}", "MessageGroupId": "g", "MessageDeduplicationId": f"{batch}{n}"}
-            for n in range(10)
-        ]
-        life.sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=entries)
+    monkeypatch.setattr(replay, "_PAGE", 10)
+    topic = life.archived_topic(25)
     after_a_page = hold_reads(life, monkeypatch)
     late = life.queue("late.fifo")
     arn = topic.subscribe_queue(late, ReplayPolicy=life.replay_from(1))
     after_a_page()
     assert subscription_attributes(life.sns, arn)["ReplayStatus"] == "In progress"
-    assert 0 < sum(late.counts()) < 250
+    assert sum(late.counts()) == 10
     restart()
     topic.publish_in_group("g", "last")
     life.clock.advance(0)
     assert subscription_attributes(life.sns, arn)["ReplayStatus"] == "Completed"
-    expected = [f"{batch}{n}" for batch in range(25) for n in range(10)]
-    assert [e["Message"] for e in envelopes(late)] == [*expected, "last"]
+    assert [e["Message"] for e in envelopes(late)] == [*(str(n) for n in range(25)), "last"]
 
 
 def hold_reads(life: Lives, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
@@ -243,6 +238,28 @@ def test_deliveries_are_retried_at_their_instants(life: Lives, restart: Restart,
     assert {r.headers["x-amz-sns-message-id"] for r in hook.notifications} == {
         hook.notifications[0].document["MessageId"]
     }
+
+
+def test_what_was_on_its_way_is_sent_again_when_its_lease_ends(
+    life: Lives, restart: Restart, hook: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = life.topic()
+    life.confirmed_hook(hook, topic)
+    life.clock.advance(0)
+    begun = threading.Event()
+
+    async def begin_and_never_end(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(life.broker.outboxes.transports["http"], "send", begin_and_never_end)
+    topic.publish("on its way")
+    assert begun.wait(10)
+    restart()
+    life.clock.advance(59)
+    assert hook.notifications == []
+    life.clock.advance(1)
+    assert [r.document["Message"] for r in hook.notifications] == ["on its way"]
 
 
 def test_what_has_been_delivered_is_not_sent_again(life: Lives, restart: Restart, hook: Endpoint) -> None:
