@@ -158,7 +158,13 @@ class Courier:
 
     async def _fetch(self) -> None:
         """Bring in what the receive could not do without, and go on."""
-        leased = await self._runtime.call(self._receive)
+        try:
+            leased = await self._runtime.call(self._receive)
+        except ServiceUnavailable as error:
+            # The store could not be read, perhaps. After a failed commit another courier has been employed.
+            _log.warning("what waits to leave for %s waits longer: %s", self.arn, error)
+            self._runtime.deadlines.add(self._runtime.clock.now_ms() + _SECOND_MS, self.go_on)
+            return
         self._carry(leased)
         if not leased:
             await self._runtime.call(self.go_on)
@@ -231,8 +237,10 @@ class Courier:
                 status_code=outcome.status_code,
                 response=outcome.response,
             )
-        plan.apply()
+        # What may raise comes first; filling another queue may push the message that is deleted here out of memory.
+        plan.require_room()
         engine.delete(outbox, leased.receipt_handle)
+        plan.apply()
 
 
 def _retries(subscription: Subscription) -> RetryPolicy:
