@@ -78,9 +78,9 @@ class MessageClock:
 
 
 def serve(**settings: Any) -> Iterator[RunningBroker]:
-    """Run a broker until the generator is closed."""
+    """Run a broker until the generator is closed. `settings`: those of Config that differ."""
     loop = uvloop.new_event_loop()
-    broker = Broker(Config(port=0, data=":memory:", clock="manual", **settings))
+    broker = Broker(Config(**{"port": 0, "data": ":memory:", "clock": "manual"} | settings))
     thread = threading.Thread(target=loop.run_forever, name="broker", daemon=True)
     thread.start()
     try:
