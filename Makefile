@@ -61,6 +61,8 @@ backlog-long: dev
 bench: dev
 	@$(PY) -m benchmarks.send
 	@$(PY) -m benchmarks.idle
+	@$(PY) -m benchmarks.fan_out
+	@$(PY) -m benchmarks.filters
 
 clients: dev
 	@$(PY) tests/clients/run.py

@@ -20,11 +20,13 @@ class AwsError(Exception):
     namespace: ClassVar[str] = "com.amazonaws.sqs"
     status: ClassVar[int] = 400
     sender: ClassVar[bool] = True
+    message_member: ClassVar[str] = "message"  # of a REST-JSON error's body
 
     def __init__(self, message: str = "", *, query_message: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.query_message = message if query_message is None else query_message
+        self.details: dict[str, str] = {}  # further members of a REST-JSON error's body
 
 
 class ServiceUnavailable(AwsError):

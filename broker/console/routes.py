@@ -12,6 +12,7 @@ from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.health import Health
 from broker.console.message_clock import MessageClock
 from broker.console.messages import LOCALSTACK_PATH, Messages
+from broker.console.opt_outs import OptOuts
 from broker.console.replies import Refused, refusal
 from broker.console.reset import Reset
 from broker.errors import AwsError
@@ -26,7 +27,13 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 class Console:
     """All endpoints of our own."""
 
-    PATHS: Final = ("/_pombo/clock", "/_pombo/reset", "/_pombo/sqs/messages", "/_pombo/sns/deliveries")
+    PATHS: Final = (
+        "/_pombo/clock",
+        "/_pombo/reset",
+        "/_pombo/sqs/messages",
+        "/_pombo/sns/deliveries",
+        "/_pombo/sns/opt-outs",
+    )
 
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
@@ -37,6 +44,7 @@ class Console:
             Reset(runtime).handle,
             messages.handle,
             Deliveries(runtime).handle,
+            OptOuts(runtime).handle,
         )
         self._certificates = Certificates(runtime).handle
         self._paths: dict[str, Handler] = dict(zip(self.PATHS, handlers, strict=True))

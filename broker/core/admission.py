@@ -8,7 +8,7 @@ check, its size and its characters are the queue's. Source: SQS API Reference, S
 import re
 from collections.abc import Sequence
 from hashlib import md5, sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.core.errors import InvalidMessageContents, InvalidParameterValue, MissingParameter
 from broker.core.message import Admitted, Attribute
@@ -27,10 +27,25 @@ _ALLOWED: Final = (
 _WRONG_TYPE: Final = "The request include parameter that is not valid for this queue type."
 
 
+class Body(NamedTuple):
+    """A body that has passed the character rule: for many queues, it is read once."""
+
+    content: bytes  # UTF-8
+    md5: str
+
+    @classmethod
+    def read(cls, text: str) -> "Body":
+        """Raises MissingParameter, InvalidMessageContents."""
+        if not text:
+            raise MissingParameter("MessageBody")
+        content = _encode_body(text)
+        return cls(content, md5(content, usedforsecurity=False).hexdigest())
+
+
 def admit(
     settings: QueueSettings,
     *,
-    body: str,
+    body: str | Body,
     attributes: tuple[Attribute, ...],
     delay_s: int | None,
     group: str | None,
@@ -44,10 +59,9 @@ def admit(
     `delay_s` None: the queue's. `in_batch` only chooses AWS's text. Raises MissingParameter, InvalidParameterValue and
     InvalidMessageContents. Whoever sends several at once calls `require_fifo_ids` first: that error fails all of them.
     """
-    if not body:
-        raise MissingParameter("MessageBody")
-    encoded = _encode_body(body)
-    size = len(encoded) + (attributes_bytes(attributes) if attributes else 0)
+    if isinstance(body, str):
+        body = Body.read(body)
+    size = len(body.content) + (attributes_bytes(attributes) if attributes else 0)
     if size > settings.message_bytes_max:
         verb = "cannot be validated" if in_batch else "are invalid"
         raise InvalidParameterValue(
@@ -56,12 +70,12 @@ def admit(
     for attribute in attributes:
         _check_attribute_characters(attribute)
     return Admitted(
-        encoded,
-        md5(encoded, usedforsecurity=False).hexdigest(),
+        body.content,
+        body.md5,
         attributes,
         _delay_ms(settings, delay_s),
         _group(settings, group, deduplication_id, in_batch),
-        _deduplication_id(settings, deduplication_id, encoded),
+        _deduplication_id(settings, deduplication_id, body.content),
         _printable(sender),
         None if trace_header is None else _printable(trace_header),
     )

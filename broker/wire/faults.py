@@ -10,6 +10,7 @@ from broker.wire.http import HttpResponse
 
 JSON_TYPE = "application/x-amz-json-1.0"
 XML_TYPE = "text/xml"
+REST_TYPE = "application/json"
 XML_DECLARATION = '<?xml version="1.0"?>'
 _MESSAGE_MAX = 4096
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -102,6 +103,15 @@ def xml_fault(error: AwsError, request_id: str, namespace: str, *, detail: bool)
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     )
     return HttpResponse(error.status, body.encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})
+
+
+def rest_fault(error: AwsError, request_id: str) -> HttpResponse:
+    """An error in REST-JSON."""
+    body = msgspec.json.encode(
+        {"Type": "User" if error.sender else "Service", error.message_member: told(error.message), **error.details}
+    )
+    headers = {"Content-Type": REST_TYPE, "x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.shape}
+    return HttpResponse(error.status, body, headers)
 
 
 def told(message: str) -> str:

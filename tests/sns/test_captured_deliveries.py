@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import MessageClock, RunningBroker
 from tests.sns.conftest import Deliveries, MakeSns
+from tests.sns.platforms import create_application
 from tests.sns.topics import Sns, Topic, string, subscription_attributes
 from tests.sqs.queues import Queue, refused
 from tests.sqs.wire_clients import credential
@@ -21,7 +22,6 @@ PHONE = "+41791234567"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:consumer"
 STREAM = "arn:aws:firehose:us-east-1:123456789012:deliverystream/events"
 ROLE = "arn:aws:iam::123456789012:role/firehose"
-DEVICE = "arn:aws:sns:us-east-1:123456789012:endpoint/GCM/app/5e3e9847-3183-3f18-a7e8-671c3a57d4b3"
 BY_PROTOCOL = json.dumps(
     {
         "default": "for all",
@@ -147,11 +147,12 @@ def test_a_stream_needs_a_role(topic: Topic) -> None:
 
 
 def test_a_device_gets_its_platforms_payload(topic: Topic, deliveries: Deliveries) -> None:
-    topic.subscribe("application", DEVICE)
+    device = create_application(topic.sns).create_endpoint()
+    topic.subscribe("application", device)
     published_to_all(topic)
     topic.publish("plain")
     first, second = deliveries()
-    assert (first["Protocol"], first["Destination"]) == ("application", DEVICE)
+    assert (first["Protocol"], first["Destination"]) == ("application", device)
     assert json.loads(first["Payload"]) == {"notification": {"body": "for devices"}}
     assert second["Payload"] == "plain"
 

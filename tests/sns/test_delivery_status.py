@@ -177,7 +177,7 @@ def test_a_delivery_that_is_given_up(
 def test_an_endpoint_that_cannot_be_reached_has_no_status_code(
     make_topic: MakeTopic, hook: Endpoint, subscribe_hook: SubscribeHook, clock: MessageClock, deliveries: Deliveries
 ) -> None:
-    policy = json.dumps({"healthyRetryPolicy": {"numRetries": 0}})
+    policy = json.dumps({"healthyRetryPolicy": {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 0}})
     topic = make_topic(**feedback("HTTP"))
     subscribe_hook(topic, DeliveryPolicy=policy)
     hook.hang_up = True

@@ -1,5 +1,4 @@
-"""Addresses of e-mail subscriptions: what is taken, and what is refused lest a mail go to somebody else. Source: RFC 5321, 4.1.2.
-"""
+"""Addresses of e-mail subscriptions: what is taken, and what is refused lest a mail go to somebody else. Source: RFC 5321."""
 
 import pytest
 

@@ -4,6 +4,7 @@ Source: SNS Developer Guide, "HTTP/HTTPS notification JSON format", "… subscri
 confirmation JSON format" (their examples); Lambda Developer Guide, "Using AWS Lambda with Amazon SNS".
 """
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.core.errors import InvalidMessageContents
 from broker.core.message import Attribute
 from broker.services.sns.envelope import (
     Envelope,
@@ -38,7 +40,7 @@ NOTIFICATION = Notification(
 
 
 def document(notification: Notification, signature: Signature | None = SIGNATURE) -> str:
-    return Envelope(notification, signature).for_subscription(UNSUBSCRIBE)
+    return Envelope(notification, signature).document(UNSUBSCRIBE)
 
 
 def parsed(notification: Notification, signature: Signature | None = SIGNATURE) -> dict[str, Any]:
@@ -139,6 +141,22 @@ def test_every_document_is_json(message: str, attributes: dict[str, str | bytes]
     assert found["Message"] == message
     assert set(found.get("MessageAttributes", {})) == set(attributes)
     assert list(found)[-2 if attributes else -1 :][0] == "UnsubscribeURL"
+
+
+@pytest.mark.parametrize("attributes", [(), (Attribute("city", "String", "Zürich".encode()),)])
+def test_a_queue_gets_the_same_with_its_md5(attributes: tuple[Attribute, ...]) -> None:
+    envelope = Envelope(replace(NOTIFICATION, message="grüße", attributes=attributes), SIGNATURE)
+    body = envelope.body(UNSUBSCRIBE)
+    assert body.content.decode() == envelope.document(UNSUBSCRIBE)
+    assert body.md5 == hashlib.md5(body.content).hexdigest()
+    assert envelope.body(UNSUBSCRIBE + "2").md5 != body.md5
+
+
+def test_a_character_that_no_queue_takes_is_named_as_when_it_is_sent() -> None:
+    envelope = Envelope(replace(NOTIFICATION, message="\uffff"), SIGNATURE)
+    assert json.loads(envelope.document(UNSUBSCRIBE))["Message"] == "\uffff"
+    with pytest.raises(InvalidMessageContents):
+        envelope.body(UNSUBSCRIBE)
 
 
 DETAILS = {

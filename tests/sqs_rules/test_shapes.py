@@ -15,6 +15,7 @@ _SCALARS = {
     "long": (inspect.IntType,),
     "boolean": (inspect.BoolType,),
     "blob": (inspect.BytesType,),
+    "timestamp": (inspect.StrType,),
 }
 # "Not implemented. Reserved for future use": refused in requests, so never in a reply.
 _NEVER_ANSWERED = {"StringListValues", "BinaryListValues"}

@@ -7,14 +7,22 @@ state that they work on.
 from broker.services.runtime import Runtime
 from broker.services.sns import (
     confirmation,
+    data_protection,
+    permissions,
     publish,
+    push,
+    sandbox,
+    sms,
     subscriptions,
+    tags,
     topics,
 )
 from broker.services.sns.outbox import Outboxes, Transport
+from broker.services.sns.push_state import Platforms
 from broker.services.sns.replay import Replays
 from broker.services.sns.service import SERVICE
 from broker.services.sns.signer import Signer
+from broker.services.sns.sms_state import Phones
 from broker.services.sns.state import Topics
 from broker.services.sns.transport.http import HttpTransport
 from broker.services.sns.transport.smtp import SmtpTransport
@@ -23,8 +31,14 @@ __all__ = [
     "SERVICE",
     "attach",
     "confirmation",
+    "data_protection",
+    "permissions",
     "publish",
+    "push",
+    "sandbox",
+    "sms",
     "subscriptions",
+    "tags",
     "topics",
 ]
 
@@ -36,6 +50,8 @@ def attach(runtime: Runtime, *, smtp: tuple[str, int] | None = None, certificate
     """
     state = Topics(runtime)
     runtime.add(state)
+    runtime.add(Platforms(runtime))
+    runtime.add(Phones(runtime))
     runtime.add(Signer(runtime, certificate_base))
     http = HttpTransport()
     transports: dict[str, Transport] = {"http": http, "https": http}

@@ -7,10 +7,12 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import md5
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from broker.core.admission import Body, characters_allowed
 from broker.core.message import Attribute
 
 _EVENT_VERSION: Final = "1.0"
@@ -40,7 +42,7 @@ class Signature(NamedTuple):
 class Envelope:
     """A notification's document. Only UnsubscribeURL differs between subscriptions, so the rest is written once."""
 
-    __slots__ = ("_before", "_after")
+    __slots__ = ("_before", "_after", "_allowed", "_hashed")
 
     def __init__(self, notification: Notification, signature: Signature | None) -> None:
         fields: list[tuple[str, str | None]] = [
@@ -53,12 +55,23 @@ class Envelope:
             ("Timestamp", notification.timestamp),
             *_signed(signature),
         ]
-        self._before = "{\n" + _lines(fields) + ',\n  "UnsubscribeURL" : '
-        self._after = _attribute_lines(notification.attributes) + "\n}"
+        self._before = ("{\n" + _lines(fields) + ',\n  "UnsubscribeURL" : ').encode()
+        self._after = (_attribute_lines(notification.attributes) + "\n}").encode()
+        self._allowed = characters_allowed(self._before) and characters_allowed(self._after)
+        self._hashed = md5(self._before, usedforsecurity=False)
 
-    def for_subscription(self, unsubscribe_url: str) -> str:
-        """The document."""
-        return f"{self._before}{_quoted(unsubscribe_url)}{self._after}"
+    def document(self, unsubscribe_url: str) -> str:
+        """The document for a subscription."""
+        return (self._before + _quoted(unsubscribe_url).encode() + self._after).decode()
+
+    def body(self, unsubscribe_url: str) -> Body:
+        """The same as a queue takes it; its MD5 goes on from the common part. Raises InvalidMessageContents."""
+        rest = _quoted(unsubscribe_url).encode() + self._after
+        if not self._allowed:
+            return Body.read((self._before + rest).decode())  # raises, and names the character
+        hashed = self._hashed.copy()
+        hashed.update(rest)
+        return Body(self._before + rest, hashed.hexdigest())
 
 
 def confirmation(

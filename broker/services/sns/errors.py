@@ -42,6 +42,11 @@ class ValidationError(SnsError):
     shape = "ValidationError"
     query_code = "ValidationError"
 
+    def __init__(self, member: str, value: str, rule: str) -> None:
+        super().__init__(
+            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must {rule}"
+        )
+
 
 class NotFound(SnsError):
     shape = "NotFound"

@@ -1,4 +1,4 @@
-"""The names of topics and subscriptions, as ARNs. State is apart per account and region."""
+"""The names of topics, subscriptions, platform applications and their endpoints, as ARNs. State is apart per account and region."""
 
 import re
 from typing import Final, NamedTuple
@@ -45,6 +45,46 @@ def read_subscription_arn(arn: str) -> str:
     if len(parts) != _PARTS + 1 or parts[2] != "sns" or not all(parts[3:]):
         raise InvalidParameter("SubscriptionId")
     return arn
+
+
+class ApplicationName(NamedTuple):
+    """What a platform application is found by."""
+
+    account: str
+    region: str
+    platform: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account}:app/{self.platform}/{self.name}"
+
+    def endpoint_arn(self, identifier: str) -> str:
+        """The ARN of one of its endpoints."""
+        return f"arn:aws:sns:{self.region}:{self.account}:endpoint/{self.platform}/{self.name}/{identifier}"
+
+
+def read_application_arn(arn: str, parameter: str, *, region: str | None = None) -> ApplicationName:
+    """The platform application that an ARN names; `region`: the only one that it may be in. Raises InvalidParameter."""
+    name, _ = _read_platform_arn(arn, parameter, "app", 3, region)
+    return name
+
+
+def read_endpoint_arn(arn: str, parameter: str, *, region: str | None = None) -> tuple[ApplicationName, str]:
+    """The endpoint that an ARN names: its application, and what it is called there. Raises InvalidParameter."""
+    return _read_platform_arn(arn, parameter, "endpoint", 4, region)
+
+
+def _read_platform_arn(
+    arn: str, parameter: str, kind: str, steps: int, region: str | None
+) -> tuple[ApplicationName, str]:
+    parts = _split(arn, parameter)
+    path = ":".join(parts[5:]).split("/")
+    if len(path) != steps:
+        raise InvalidParameter(f"{parameter} Reason: Wrong number of slashes in relative portion of the ARN.")
+    if parts[2] != "sns" or path[0] != kind or not all((*parts[3:5], *path)) or region not in (None, parts[3]):
+        raise InvalidParameter(parameter)
+    return ApplicationName(parts[4], parts[3], path[1], path[2]), path[-1]
 
 
 def _split(arn: str, parameter: str) -> list[str]:

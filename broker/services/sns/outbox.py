@@ -16,7 +16,7 @@ from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.services.runtime import Runtime
 from broker.services.sns import outgoing as outgoing_form
-from broker.services.sns.delivery_policy import MANAGED, RetryPolicy
+from broker.services.sns.delivery_policy import CUSTOMER_MANAGED, RetryPolicy
 from broker.services.sns.outgoing import Outgoing
 from broker.services.sns.plan import Plan
 from broker.services.sns.state import Topics
@@ -214,7 +214,7 @@ class Courier:
             return
         delay_ms = None
         if not outcome.delivered and not outcome.permanent:
-            delay_ms = self._policy(subscription, outgoing).delay_ms(leased.receive_count)
+            delay_ms = _retries(subscription).delay_ms(leased.receive_count)
         if delay_ms is not None:
             engine.change_visibility(outbox, leased.receipt_handle, delay_ms)
             return
@@ -234,7 +234,7 @@ class Courier:
         plan.apply()
         engine.delete(outbox, leased.receipt_handle)
 
-    def _policy(self, subscription: Subscription, outgoing: Outgoing) -> RetryPolicy:
-        if subscription.policy is not None:
-            return subscription.policy.retries
-        return MANAGED[subscription.protocol]
+
+def _retries(subscription: Subscription) -> RetryPolicy:
+    """HTTP has a policy of its own; e-mail the one of endpoints that AWS's customers run."""
+    return CUSTOMER_MANAGED if subscription.policy is None else subscription.policy.retries

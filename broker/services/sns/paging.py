@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
+from sortedcontainers import SortedDict
 
 from broker.services.sns.errors import InvalidParameter
 
@@ -25,6 +26,14 @@ def read_token(token: str | None, parameter: str = "NextToken") -> str:
     except (binascii.Error, ValueError):
         pass
     raise InvalidParameter(f"{parameter} Reason: {token[:64]} is not a token of this operation")
+
+
+def page_after(index: "SortedDict[str, T] | None", after: str, limit: int) -> list[T]:
+    """Up to `limit` items of an index with keys > `after`, in order."""
+    if index is None:
+        return []
+    start = index.bisect_right(after)
+    return [index[key] for key in index.islice(start, start + limit)]
 
 
 def cut_page(

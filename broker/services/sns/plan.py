@@ -6,7 +6,7 @@ Protocols add to the plan and change nothing. `apply` makes all of it one transa
 import logging
 from typing import Final
 
-from broker.core.admission import admit, require_fifo_ids
+from broker.core.admission import Body, admit, require_fifo_ids
 from broker.core.message import Admitted, Attribute
 from broker.core.queue import Queue
 from broker.core.settings import QueueName
@@ -103,7 +103,7 @@ class Plan:
     def send(
         self,
         target: QueueName,
-        body: str,
+        body: str | Body,
         *,
         attributes: tuple[Attribute, ...] = (),
         group: str | None = None,
@@ -138,7 +138,7 @@ class Plan:
     def give_up(
         self,
         subscription: Subscription,
-        body: str,
+        body: str | Body,
         reason: str,
         *,
         attributes: tuple[Attribute, ...] = (),

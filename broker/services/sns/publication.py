@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from broker.core.admission import Body
 from broker.core.message import Attribute
 from broker.services.sns.envelope import Envelope, Notification, Signature, timestamp_text
 from broker.services.sns.filter_policy import FilterInput, FilterPolicy
@@ -75,6 +76,7 @@ class Publication:
         "groundwork",
         "unsigned",
         "unjudged",
+        "_bodies",
         "_inputs",
         "_envelopes",
     )
@@ -89,6 +91,7 @@ class Publication:
         self.groundwork = groundwork
         self.unsigned: set[str] = set()
         self.unjudged: list[Judgement] = []
+        self._bodies: dict[str, Body] = {}
         self._inputs: dict[str, FilterInput] = {}
         self._envelopes: dict[str, Envelope] = {}
 
@@ -146,18 +149,25 @@ class Publication:
             return None
         return Signature(self.topic.signature_version, signed, self.groundwork.certificate_url)
 
-    def envelope(self, subscription: Subscription) -> str | None:
-        """The JSON document for a subscription; None where it must be signed first (its text is in `unsigned` then)."""
-        text = self.text(subscription.protocol)
+    def body(self, protocol: str) -> Body:
+        """The message alone, for a protocol's queues. Raises InvalidMessageContents."""
+        text = self.text(protocol)
+        body = self._bodies.get(text)
+        if body is None:
+            body = self._bodies[text] = Body.read(text)
+        return body
+
+    def envelope(self, protocol: str) -> Envelope | None:
+        """The JSON document for a protocol; None where it must be signed first (its text is in `unsigned` then)."""
+        text = self.text(protocol)
         envelope = self._envelopes.get(text)
         if envelope is None:
-            signature = self.signature(subscription.protocol)
+            signature = self.signature(protocol)
             if signature is None and not self.topic.fifo:
                 return None
-            envelope = self._envelopes[text] = Envelope(self.notification(subscription.protocol), signature)
-        return envelope.for_subscription(unsubscribe_url(self.groundwork.base_url, subscription))
+            envelope = self._envelopes[text] = Envelope(self.notification(protocol), signature)
+        return envelope
 
-
-def unsubscribe_url(base_url: str, subscription: Subscription) -> str:
-    """The link that ends a subscription."""
-    return f"{base_url}/?Action=Unsubscribe&SubscriptionArn={quote(subscription.arn, safe=':')}"
+    def unsubscribe_url(self, subscription: Subscription) -> str:
+        """The link that ends a subscription."""
+        return f"{self.groundwork.base_url}/?Action=Unsubscribe&SubscriptionArn={quote(subscription.arn, safe=':')}"

@@ -2,9 +2,15 @@
 
 from typing import Final
 
+import msgspec
+
 from broker.errors import AwsError
 from broker.services.operation import Service
 from broker.services.sns.errors import InvalidParameter
+
+
+class EmptyResult(msgspec.Struct):
+    """The reply of an operation whose result AWS's model declares without members; SDKs look for its element."""
 
 
 def _missing(name: str) -> AwsError:

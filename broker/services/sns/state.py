@@ -1,7 +1,7 @@
 """The topics and subscriptions of a broker by name, and their records in the store."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from sortedcontainers import SortedDict
@@ -11,6 +11,7 @@ from broker.core.limits import DEDUPLICATION_MS
 from broker.services.runtime import Runtime
 from broker.services.sns.errors import NotFound
 from broker.services.sns.names import TopicName
+from broker.services.sns.paging import page_after
 from broker.services.sns.topic import Subscription, SubscriptionRecord, Topic, TopicRecord
 from broker.store.base import Recovered
 
@@ -23,7 +24,6 @@ _encoder = msgspec.json.Encoder()
 _topic_decoder = msgspec.json.Decoder(TopicRecord)
 _subscription_decoder = msgspec.json.Decoder(SubscriptionRecord)
 
-T = TypeVar("T")
 Place = tuple[str, str]  # account, region
 
 
@@ -123,7 +123,7 @@ class Topics:
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:
         """Up to `limit` topics of an account in a region, by name, with names > `after`."""
-        return _page(self._names.get(place), after, limit)
+        return page_after(self._names.get(place), after, limit)
 
     # Subscriptions
 
@@ -200,11 +200,11 @@ class Topics:
 
     def owned_after(self, place: Place, after: str, limit: int) -> list[Subscription]:
         """Up to `limit` subscriptions of an account to topics of a region, by ARN, with ARNs > `after`."""
-        return _page(self._owned.get(place), after, limit)
+        return page_after(self._owned.get(place), after, limit)
 
     def of_topic_after(self, topic: Topic, after: str, limit: int) -> list[Subscription]:
         """The same of one topic."""
-        return _page(self._of_topic.get(topic.name), after, limit)
+        return page_after(self._of_topic.get(topic.name), after, limit)
 
     def waiting_to_leave(self) -> Iterator[Subscription]:
         """Subscriptions that something waits for in their outbox."""
@@ -245,10 +245,3 @@ class Topics:
         self._owned.setdefault((record.owner, record.topic.region), SortedDict())[record.arn] = subscription
         self._of_topic.setdefault(record.topic, SortedDict())[record.arn] = subscription
         subscription.topic.subscriptions[record.arn] = subscription
-
-
-def _page(index: "SortedDict[str, T] | None", after: str, limit: int) -> list[T]:
-    if index is None:
-        return []
-    start = index.bisect_right(after)
-    return [index[key] for key in index.islice(start, start + limit)]

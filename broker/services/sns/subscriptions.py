@@ -8,8 +8,9 @@ from broker.services.context import Call
 from broker.services.sns.confirmation import Letter, prepare_letter
 from broker.services.sns.endpoints import check_endpoint, needs_confirmation
 from broker.services.sns.errors import AuthorizationError, InvalidParameter, SubscriptionLimitExceeded
-from broker.services.sns.names import TopicName, read_subscription_arn, read_topic_arn
+from broker.services.sns.names import TopicName, read_endpoint_arn, read_subscription_arn, read_topic_arn
 from broker.services.sns.paging import PAGE, cut_page, read_token
+from broker.services.sns.push_state import Platforms
 from broker.services.sns.replay import Replays
 from broker.services.sns.service import SERVICE
 from broker.services.sns.state import Topics
@@ -144,6 +145,8 @@ def ensure_subscription(
     attributes = check_new(topic, protocol, given, now_ms)
     existing = topics.at_place(topic, protocol, endpoint)
     if existing is None:
+        if protocol == "application":
+            _check_device(call, endpoint)
         _check_room(topic, protocol)
         existing = topics.add_subscription(
             topic,
@@ -170,6 +173,12 @@ def ensure_subscription(
         topics.give_token(existing, letter.token)
         letter.send(topics, existing)
     return existing
+
+
+def _check_device(call: Call, endpoint_arn: str) -> None:
+    name, identifier = read_endpoint_arn(endpoint_arn, "Endpoint")
+    if call.runtime.part(Platforms).endpoint(name, identifier) is None:
+        raise InvalidParameter(f"Endpoint Reason: Endpoint does not exist for endpoint {endpoint_arn}")
 
 
 def _check_room(topic: Topic, protocol: str) -> None:

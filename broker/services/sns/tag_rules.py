@@ -22,7 +22,7 @@ def read_tags(given: Sequence[Tag] | None) -> dict[str, str]:
     """Tags by key. Raises InvalidParameter where a key is given twice or breaks a rule, TagLimitExceeded above 50."""
     tags: dict[str, str] = {}
     for tag in given or ():
-        if not 1 <= len(tag.key) <= _KEY_MAX or tag.key.lower().startswith(_RESERVED):
+        if not is_key(tag.key):
             raise InvalidParameter(f"Tags Reason: the key {tag.key[:_KEY_MAX]!r} is not valid")
         if len(tag.value) > _VALUE_MAX:
             raise InvalidParameter(f"Tags Reason: the value of {tag.key!r} is longer than {_VALUE_MAX} characters")
@@ -31,6 +31,11 @@ def read_tags(given: Sequence[Tag] | None) -> dict[str, str]:
         tags[tag.key] = tag.value
     check_count(tags)
     return tags
+
+
+def is_key(key: str) -> bool:
+    """Whether a tag of a user's may have this key."""
+    return 1 <= len(key) <= _KEY_MAX and not key.lower().startswith(_RESERVED)
 
 
 def check_count(tags: Mapping[str, str]) -> None:

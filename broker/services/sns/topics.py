@@ -3,6 +3,7 @@
 import msgspec
 
 from broker.services.context import Call
+from broker.services.sns.data_protection import check_policy
 from broker.services.sns.errors import InvalidParameter, InvalidState
 from broker.services.sns.names import TopicName, check_topic_name, read_topic_arn
 from broker.services.sns.paging import PAGE, cut_page, read_token
@@ -30,7 +31,9 @@ async def create_topic(call: Call, request: CreateTopicRequest) -> CreateTopicRe
     name = TopicName(call.account, call.region, request.name)
     tags = read_tags(request.tags)
     attributes = request.attributes or {}
-    topic = await call.runtime.call(ensure_topic, call.runtime.part(Topics), name, attributes, tags)
+    topic = await call.runtime.call(
+        ensure_topic, call.runtime.part(Topics), name, attributes, tags, request.data_protection_policy or ""
+    )
     return CreateTopicResult(topic.arn)
 
 
@@ -94,17 +97,21 @@ async def set_topic_attributes(call: Call, request: SetTopicAttributesRequest) -
     await call.runtime.call(_set, call.runtime.part(Topics), name, request.attribute_name, value)
 
 
-def ensure_topic(topics: Topics, name: TopicName, given: dict[str, str], tags: dict[str, str]) -> Topic:
-    """Make a topic with these attributes and tags unless there is one that has them.
+def ensure_topic(
+    topics: Topics, name: TopicName, given: dict[str, str], tags: dict[str, str], data_protection: str = ""
+) -> Topic:
+    """Make a topic with these attributes, tags and data protection policy unless there is one that has them.
 
     Only what is given is compared. Raises InvalidParameter and every error of a bad name, attribute or tag.
     """
     fifo = given.get("FifoTopic", "").lower() == "true"
     check_topic_name(name.name, fifo=fifo)
     attributes = check_new(given)
+    policy = check_policy(data_protection, fifo=fifo)
     existing = topics.by_name.get(name)
     if existing is None:
         topic = topics.create_topic(name, attributes, tags)
+        topic.record.data_protection_policy = policy
         topic.record.archived_since_ms = topic.record.created_at_ms if topic.archive_days else 0
         topics.record_topic(topic)
         return topic
@@ -113,6 +120,8 @@ def ensure_topic(topics: Topics, name: TopicName, given: dict[str, str], tags: d
         raise InvalidParameter("Attributes Reason: Topic already exists with different attributes")
     if any(existing.record.tags.get(key) != value for key, value in tags.items()):
         raise InvalidParameter("Tags Reason: Topic already exists with different tags")
+    if policy not in (None, existing.record.data_protection_policy):
+        raise InvalidParameter("DataProtectionPolicy Reason: Topic already exists with a different policy")
     return existing
 
 

@@ -2,7 +2,7 @@
 
 from broker.services.sns.outgoing import Outgoing
 from broker.services.sns.plan import Plan
-from broker.services.sns.publication import Publication, unsubscribe_url
+from broker.services.sns.publication import Publication
 from broker.services.sns.topic import Subscription
 
 SUBJECT = "AWS Notification Message"  # of a mail whose message has none
@@ -10,22 +10,23 @@ SUBJECT = "AWS Notification Message"  # of a mail whose message has none
 
 def deliver(plan: Plan, publication: Publication, subscription: Subscription) -> None:
     """HTTP and e-mail-JSON get the envelope, raw HTTP and e-mail the message."""
-    published = publication.published
-    if subscription.protocol == "email":
-        link = unsubscribe_url(publication.groundwork.base_url, subscription)
-        body: str | None = f"{publication.text('email')}\n\n--\nTo stop receiving messages of this topic, open {link}\n"
-    elif subscription.raw:
-        body = publication.text(subscription.protocol)
-    else:
-        body = publication.envelope(subscription)
+    body = _body(publication, subscription)
     if body is None:
         return
-    outgoing = Outgoing(
-        "Notification",
-        published.message_id,
-        body,
-        published.at_ms,
-        published.subject or SUBJECT,
-        subscription.raw,
+    published = publication.published
+    subject = published.subject or SUBJECT
+    plan.leave(
+        subscription,
+        Outgoing("Notification", published.message_id, body, published.at_ms, subject, subscription.raw),
     )
-    plan.leave(subscription, outgoing)
+
+
+def _body(publication: Publication, subscription: Subscription) -> str | None:
+    """What is sent; None where it must be signed first."""
+    protocol, link = subscription.protocol, publication.unsubscribe_url(subscription)
+    if protocol == "email":
+        return f"{publication.text(protocol)}\n\n--\nTo stop receiving messages of this topic, open {link}\n"
+    if subscription.raw:
+        return publication.text(protocol)
+    envelope = publication.envelope(protocol)
+    return None if envelope is None else envelope.document(link)

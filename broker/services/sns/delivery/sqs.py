@@ -1,5 +1,7 @@
 """Deliveries to SQS queues: in the publish's own transaction, as the envelope or raw with the message's attributes."""
 
+from broker.core.admission import Body
+from broker.core.errors import InvalidMessageContents
 from broker.services.sns.plan import Plan, Undeliverable
 from broker.services.sns.publication import Publication
 from broker.services.sns.topic import Subscription
@@ -8,18 +10,24 @@ from broker.services.sns.topic import Subscription
 def deliver(plan: Plan, publication: Publication, subscription: Subscription) -> None:
     """A queue that does not take the message is a client error: the message is given up at once."""
     published = publication.published
-    body = publication.text("sqs") if subscription.raw else publication.envelope(subscription)
+    try:
+        body = _body(publication, subscription)
+    except InvalidMessageContents as error:
+        _report_failure(plan, publication, subscription, error.message)  # nor would a dead-letter queue take it
+        return
     if body is None:
         return
+    target = subscription.queue
+    assert target is not None
     attributes = publication.attributes if subscription.raw else ()
-    assert subscription.queue is not None
+    group, deduplication_id = published.group, published.deduplication_id
     try:
         plan.send(
-            subscription.queue,
+            target,
             body,
             attributes=attributes,
-            group=published.group,
-            deduplication_id=published.deduplication_id,
+            group=group,
+            deduplication_id=deduplication_id,
             trace_header=published.trace_header,
         )
     except Undeliverable as undeliverable:
@@ -28,16 +36,22 @@ def deliver(plan: Plan, publication: Publication, subscription: Subscription) ->
             body,
             undeliverable.reason,
             attributes=attributes,
-            group=published.group,
-            deduplication_id=published.deduplication_id,
+            group=group,
+            deduplication_id=deduplication_id,
         )
-        plan.report(
-            subscription,
-            published.message_id,
-            published.at_ms,
-            "FAILURE",
-            status_code=400,
-            response=undeliverable.reason,
-        )
+        _report_failure(plan, publication, subscription, undeliverable.reason)
     else:
         plan.report(subscription, published.message_id, published.at_ms, "SUCCESS")
+
+
+def _body(publication: Publication, subscription: Subscription) -> Body | None:
+    """What the queue gets; None where it must be signed first. Raises InvalidMessageContents."""
+    if subscription.raw:
+        return publication.body("sqs")
+    envelope = publication.envelope("sqs")
+    return None if envelope is None else envelope.body(publication.unsubscribe_url(subscription))
+
+
+def _report_failure(plan: Plan, publication: Publication, subscription: Subscription, reason: str) -> None:
+    published = publication.published
+    plan.report(subscription, published.message_id, published.at_ms, "FAILURE", status_code=400, response=reason)

@@ -15,19 +15,21 @@ from broker.services.sns.topic import Subscription
 
 TIMEOUT_S: Final = 15.0
 _RESPONSE_MAX: Final = 512  # bytes of an answer that are kept for a delivery record
+_RESPONSE_S: Final = 1.0
 _DEFAULT_TYPE: Final = "text/plain; charset=UTF-8"
 _AGENT: Final = "Amazon Simple Notification Service Agent"
 
 
 class HttpTransport:
-    """Made on the event loop that it serves."""
+    """Made on the event loop that it serves. `timeout_s`: for a whole attempt, from looking the host up to the answer's status."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, subscription: Subscription, outgoing: Outgoing) -> Outcome:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return await self._post(subscription, outgoing)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             return Outcome(False, response=f"{type(error).__name__}: {error}")
@@ -51,10 +53,17 @@ class HttpTransport:
             headers=headers(subscription, outgoing),
             allow_redirects=False,
         ) as response:
-            answer = await response.content.read(_RESPONSE_MAX)
-            status = response.status
+            status, answer = response.status, await self._read_some(response)
         permanent = 400 <= status < 500 and status != 429
         return Outcome(200 <= status < 300, permanent, status, answer.decode(errors="replace"))
+
+    async def _read_some(self, response: aiohttp.ClientResponse) -> bytes:
+        """The beginning of an answer, for a delivery record; nothing where it does not come soon."""
+        try:
+            async with asyncio.timeout(min(_RESPONSE_S, self._timeout_s / 2)):
+                return await response.content.read(_RESPONSE_MAX)
+        except (aiohttp.ClientError, TimeoutError):
+            return b""
 
 
 def headers(subscription: Subscription, outgoing: Outgoing) -> dict[str, str]:
