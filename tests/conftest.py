@@ -85,8 +85,10 @@ def serve(**settings: Any) -> Iterator[RunningBroker]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(broker.start(), loop).result(_START_S)
-        yield RunningBroker(broker.url)
-        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(_START_S)
+        try:
+            yield RunningBroker(broker.url)
+        finally:
+            asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(_START_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_S)

@@ -8,16 +8,21 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import MessageClock, RunningBroker, serve
-from tests.sns.conftest import Deliveries, MakeTopic
+from tests.sns.conftest import Deliveries, MakeTopic, make_client
+from tests.sns.deliveries import captured
 from tests.sns.mail_server import Mail, MailServer, mail_server
 from tests.sns.topics import Topic, string, subscription_attributes
 from tests.sqs.queues import Queue
 
+ACCOUNT = "123456789012"
+serving = contextmanager(serve)
 _numbers = itertools.count(1)
 
 
@@ -244,3 +249,20 @@ def test_a_mailbox_is_given_up_after_fifty_retries(
     clock.advance(3_600)
     assert mailbox.attempts() == attempts + 51
     assert queue.receive_one()["Body"].startswith("lost\n")
+
+
+def test_without_a_mail_server_any_more_what_waits_is_captured(tmp_path: Path, mail: MailServer) -> None:
+    mail.to_recipients.append("450 mailbox busy")
+    with serving(data=str(tmp_path), smtp=mail.address) as running:
+        with closing(make_client(running.url, ACCOUNT)) as sns:
+            arn = sns.create_topic(Name="topic")["TopicArn"]
+            sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="moved@example.com")
+        MessageClock(running).advance(0)
+        assert mail.asked[-1] == "moved@example.com"
+    with serving(data=str(tmp_path)) as running:
+        MessageClock(running).advance(10)
+        (found,) = captured(running, ACCOUNT)
+        assert (found["Destination"], found["Protocol"]) == ("moved@example.com", "email")
+        assert "Action=ConfirmSubscription" in found["Payload"]
+        MessageClock(running).advance(3_600)
+        assert len(captured(running, ACCOUNT)) == 1
