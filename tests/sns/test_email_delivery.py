@@ -157,6 +157,19 @@ def test_the_display_name_is_the_senders(
     assert (sender.display_name, sender.addr_spec) == (name, "no-reply@sns.amazonaws.com")
 
 
+def test_line_separators_are_spaces_in_a_header(
+    make_topic: MakeTopic, mailbox: Mailbox, address: str, clock: MessageClock
+) -> None:
+    topic = make_topic(DisplayName="two\u2028lines")
+    topic.subscribe("email", address)
+    mailbox.confirm(topic)
+    topic.publish(Subject="of\u2028three\x85lines")
+    clock.advance(0)
+    (letter,) = mailbox.new()
+    assert letter.subject == "of three lines"
+    assert letter.content["From"].addresses[0].display_name == "two lines"
+
+
 def test_a_mailbox_has_its_own_text(topic: Topic, mailbox: Mailbox, address: str, clock: MessageClock) -> None:
     topic.subscribe("email", address)
     mailbox.confirm(topic)

@@ -73,9 +73,14 @@ def sender_name(subscription: Subscription, outgoing: Outgoing) -> str:
 def write(name: str, recipient: str, outgoing: Outgoing) -> bytes:
     """The mail, in ASCII."""
     mail = EmailMessage(_POLICY)
-    mail["From"] = Address(name, addr_spec=SENDER)
+    mail["From"] = Address(_line(name), addr_spec=SENDER)
     mail["To"] = recipient
-    mail["Subject"] = outgoing.subject or ""
+    mail["Subject"] = _line(outgoing.subject or "")
     mail["Message-ID"] = f"<{outgoing.message_id}@sns.amazonaws.com>"
     mail.set_content(outgoing.body)
     return mail.as_bytes()
+
+
+def _line(text: str) -> str:
+    """For a header: U+2028 and other separators that SNS lets pass end a line for Python."""
+    return " ".join(text.splitlines())
