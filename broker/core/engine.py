@@ -282,10 +282,11 @@ class Engine(Registry):
             self.serve(queue)
 
     def reset(self) -> None:
-        """Delete every queue of every account, and every move task."""
+        """Delete every queue of every account, and every move task. All names are free at once, cooldowns or not."""
         self.moves.forget_all()
         for queue in self.queues():
             self.delete_queue(queue)
+        self.free_names()
 
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)

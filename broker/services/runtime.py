@@ -14,6 +14,7 @@ from broker.clock import Chance, Clock
 from broker.core.absent import Absent, Read, Yield
 from broker.core.deadlines import Deadlines
 from broker.core.engine import Engine, Job
+from broker.core.errors import OverLimit
 from broker.core.ledger import Ledger
 from broker.core.message import Delivery
 from broker.core.queue import Queue
@@ -151,7 +152,12 @@ class Runtime:
             if not connected():
                 return ()
             deliveries: Sequence[Delivery] | None
-            deliveries = await self.call(self._receive, queue.name, count, visibility_ms, attempt_id)
+            try:
+                deliveries = await self.call(self._receive, queue.name, count, visibility_ms, attempt_id)
+            except OverLimit:
+                if wait_ms == 0:
+                    raise
+                deliveries = ()  # "If you use long polling, Amazon SQS returns no error messages" (Quotas)
             if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                 return deliveries
             queue = self.engine.find_queue(queue.name)
@@ -316,13 +322,19 @@ class Runtime:
         self.engine.forget()
         for part in self._parts.values():
             part.forget()
-        self._spawn(self._rebuild())
+        self._spawn(self._rebuild()).add_done_callback(self._rebuilt)
 
     async def _rebuild(self) -> None:
         recovered = await self.commits.on_writer(self.store.recover)
         self._recover(recovered)
         self.commits.resume(recovered.batch_number)
         self._ready.set()
+
+    def _rebuilt(self, task: "asyncio.Task[None]") -> None:
+        """A store that cannot be read either leaves nothing to answer from: requests must not wait for ever."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fatal(error)
 
     def _recover(self, recovered: Recovered) -> None:
         self.engine.recover(recovered)

@@ -18,7 +18,15 @@ from broker.services.operation import Service
 from broker.services.runtime import Runtime
 from broker.wire.aws_json import JsonCodec
 from broker.wire.aws_query import QueryCodec
-from broker.wire.faults import InvalidAction, MissingAction, UnknownOperation, json_fault, rest_fault, xml_fault
+from broker.wire.faults import (
+    InvalidAction,
+    MethodNotAllowed,
+    MissingAction,
+    UnknownOperation,
+    json_fault,
+    rest_fault,
+    xml_fault,
+)
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.query_form import parse_form
 from broker.wire.rest_json import RestCodec, RestRoutes
@@ -75,10 +83,15 @@ class Router:
         """The reply to a request. Raises nothing."""
         request_id = self._runtime.chance.uuid()
         target = request.headers.get("x-amz-target")
+        if target is None and self._rest.takes(request.path):
+            return await self._handle_rest(request, request_id)
+        if request.method != "POST" and (request.method != "GET" or target is not None):
+            # A preflight or a HEAD that names an action in its query string carries nothing out.
+            response = self.refuse(request.path, request.headers, MethodNotAllowed(request.method))
+            response.headers["Allow"] = "GET, POST" if target is None else "POST"
+            return response
         if target is not None:
             return await self._handle_json(request, target, request_id)
-        if self._rest.takes(request.path):
-            return await self._handle_rest(request, request_id)
         return await self._handle_query(request, request_id)
 
     def refuse(self, path: str, headers: Mapping[str, str], error: AwsError) -> HttpResponse:

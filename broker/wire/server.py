@@ -28,7 +28,7 @@ UPLOAD_BYTES_MAX: Final = 32 * 1_048_576
 PARKED_BYTES_MAX: Final = 32 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
 BODY_IDLE_S: Final = 30.0  # a body of which nothing comes for so long is given up
-_SHUTDOWN_S: Final = 3.0
+_SHUTDOWN_S: Final = 3.0  # in which requests that are being answered may finish, and their replies be read
 _BACKLOG: Final = 1024
 _HEADER_BYTES_MAX: Final = 16_384
 _SMALL_BYTES: Final = 65_536  # a body up to this size, about what a connection buffers anyway, is no upload
@@ -107,7 +107,8 @@ class Server:
             max_field_size=_HEADER_BYTES_MAX,
             auto_decompress=False,  # content_encoding knows a limit
         )
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+        # aiohttp takes this time twice for a connection: for the reply to finish, and again for its task to end.
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S / 2)
         await self._runner.setup()
         if self._socket is None:
             await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()

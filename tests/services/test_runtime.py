@@ -14,7 +14,7 @@ from broker.core.settings import QueueName, QueueSettings
 from broker.errors import ServiceUnavailable
 from broker.services.runtime import Runtime
 from broker.services.timekeeper import Timekeeper
-from broker.store.base import CommitFailed, CommitUncertain
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.changes import Batch
 from broker.store.sqlite import SqliteStore
 
@@ -26,6 +26,7 @@ class Faulty(SqliteStore):
     """A store whose next commit can be made to fail, or to wait."""
 
     failure: BaseException | None = None
+    unreadable: BaseException | None = None
     before: Callable[[], None] = staticmethod(lambda: None)
 
     def commit(self, batch: Batch) -> None:
@@ -35,12 +36,17 @@ class Faulty(SqliteStore):
             raise failure
         super().commit(batch)
 
+    def recover(self) -> Recovered:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return super().recover()
+
 
 class Harness:
     """A runtime with one queue."""
 
-    def __init__(self, store: Faulty, runtime: Runtime, ended: list[BaseException]) -> None:
-        self.store, self.runtime, self.ended = store, runtime, ended
+    def __init__(self, store: Faulty, runtime: Runtime, ended: list[BaseException], over: asyncio.Event) -> None:
+        self.store, self.runtime, self.ended, self.over = store, runtime, ended, over
 
     @property
     def queue(self) -> Queue:
@@ -66,9 +72,15 @@ async def harness() -> AsyncIterator[Harness]:
     store = Faulty(":memory:")
     recovered = store.open()
     ended: list[BaseException] = []
-    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=ended.append)
+    over = asyncio.Event()
+
+    def end(error: BaseException) -> None:
+        ended.append(error)
+        over.set()
+
+    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=end)
     await runtime.start()
-    made = Harness(store, runtime, ended)
+    made = Harness(store, runtime, ended, over)
     await made.call(runtime.engine.create_queue, NAME, QueueSettings(), {}, {})
     yield made
     await runtime.close()
@@ -138,6 +150,15 @@ async def test_an_uncertain_commit_ends_the_process(harness: Harness) -> None:
     with pytest.raises(ServiceUnavailable):
         await harness.send()
     assert [type(e) for e in harness.ended] == [CommitUncertain]
+
+
+async def test_a_store_that_cannot_be_read_after_a_failed_commit_ends_the_process(harness: Harness) -> None:
+    harness.store.failure = CommitFailed("an I/O error")
+    harness.store.unreadable = StoreError("an I/O error again")
+    with pytest.raises(ServiceUnavailable):
+        await harness.send()
+    await asyncio.wait_for(harness.over.wait(), 10)
+    assert harness.ended == [harness.store.unreadable]
 
 
 async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness) -> None:
