@@ -35,10 +35,10 @@ def declared(text: str, data: Path | str = ":memory:") -> Iterator[RunningBroker
 
 def settings(text: str) -> dict[str, Any]:
     """What a pombo.toml of this text declares."""
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(text)
-        file.flush()
-        config = load({}, {}, file.name)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "pombo.toml"
+        file.write_text(text)
+        config = load({}, {}, str(file))
     return {"queues": config.queues, "topics": config.topics}
 
 
