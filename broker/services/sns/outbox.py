@@ -194,21 +194,22 @@ class Courier:
             found = self._find()
             if found is not None:
                 subscription = found[0]
-                outcome = await self._outboxes.transports[subscription.protocol].send(subscription, outgoing)
+                transport = self._outboxes.transports.get(subscription.protocol)
+                outcome = None if transport is None else await transport.send(subscription, outgoing)
                 await self._settle(leased, outgoing, outcome)
         finally:
             self._under_way -= 1
         await self._runtime.call(self.go_on)
 
-    async def _settle(self, leased: Leased, outgoing: Outgoing, outcome: Outcome) -> None:
+    async def _settle(self, leased: Leased, outgoing: Outgoing, outcome: Outcome | None) -> None:
         try:
             await self._runtime.call(self._record, leased, outgoing, outcome)
         except ServiceUnavailable as error:
             # There is no room for the dead letter or the record now; the lease ends, and the message is sent again.
             _log.warning("what became of message %s cannot be recorded: %s", outgoing.message_id, error)
 
-    def _record(self, leased: Leased, outgoing: Outgoing, outcome: Outcome) -> None:
-        """What follows from an attempt, in one transaction."""
+    def _record(self, leased: Leased, outgoing: Outgoing, outcome: Outcome | None) -> None:
+        """What follows from an attempt, in one transaction. None: there is no mail server any more, so it is captured."""
         found = self._find()
         if found is None:
             return
@@ -219,13 +220,15 @@ class Courier:
         if message is None:
             return
         delay_ms = None
-        if not outcome.delivered and not outcome.permanent:
+        if outcome is not None and not outcome.delivered and not outcome.permanent:
             delay_ms = _retries(subscription).delay_ms(leased.receive_count)
         if delay_ms is not None:
             engine.change_visibility(outbox, leased.receipt_handle, delay_ms)
             return
         plan = Plan(self._outboxes.topics)
-        if outgoing.kind == "Notification":
+        if outcome is None:
+            plan.leave(subscription, outgoing)
+        elif outgoing.kind == "Notification":
             if not outcome.delivered:
                 plan.give_up(subscription, outgoing.body, f"{outcome.status_code} {outcome.response}")
             plan.report(
