@@ -186,7 +186,7 @@ class Registry:
 
     def purge_queue(self, queue: Queue) -> None:
         """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns."""
-        if self.cooldowns and self._within_cooldown(queue.purged_at_ms):
+        if self.cooldowns and not queue.settings.internal and self._within_cooldown(queue.purged_at_ms):
             raise PurgeQueueInProgress(queue.name.name)
         self.ledger.reserve(1)
         queue.purged_at_ms = self.ledger.now_ms()

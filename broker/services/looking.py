@@ -6,8 +6,9 @@ from typing import Literal
 from broker.core.fifo import FifoQueue
 from broker.core.message import Content, read_content
 from broker.core.queue import Queue
+from broker.errors import ServiceUnavailable
 from broker.services.runtime import Runtime
-from broker.store.base import StoredMessage
+from broker.store.base import StoredMessage, StoreError
 
 State = Literal["visible", "in_flight", "delayed"]
 _BYTES_MAX = 4 * 1_048_576
@@ -33,10 +34,13 @@ class LookedAt:
 async def look(runtime: Runtime, queue: Queue, after_id: int, limit: int) -> tuple[list[LookedAt], int | None]:
     """Up to `limit` messages of a queue by age, those with id > after_id; and the id to go on after, None at the end.
 
-    Shows what is committed when it is called, and everything acknowledged before that.
+    Shows what is committed when it is called, and everything acknowledged before that. Raises ServiceUnavailable.
     """
     await runtime.commits.until(runtime.commits.newest)
-    page = await runtime.store.look(queue.generation, after_id, limit=limit, bytes_max=_BYTES_MAX)
+    try:
+        page = await runtime.store.look(queue.generation, after_id, limit=limit, bytes_max=_BYTES_MAX)
+    except StoreError as error:
+        raise ServiceUnavailable("The service is temporarily unavailable: messages could not be read.") from error
     now_ms = runtime.clock.now_ms()
     expired_ms = now_ms - queue.settings.retention_ms
     found = [_looked_at(queue, row, now_ms) for row in page.rows if row.enqueued_at_ms > expired_ms]

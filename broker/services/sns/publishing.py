@@ -138,7 +138,6 @@ class _Known:
         """The plan was applied."""
         for digest, entry in self._new.items():
             self._topic.deduplication.add(digest, entry, self._plan.engine.ledger.batch)
-        self._topic.deduplication.settled(self.digests)
 
 
 def _digest(topic: Topic, draft: Draft) -> bytes:
