@@ -1,5 +1,6 @@
 """The topics and subscriptions of a broker by name, and their records in the store."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -38,9 +39,12 @@ class Topics:
         self.subscriptions: dict[str, Subscription] = {}  # by ARN; without those that have ended
         self.ended: dict[str, Subscription] = {}
         self.by_token: dict[str, Subscription] = {}
-        self._names: dict[Place, SortedDict[str, Topic]] = {}
-        self._owned: dict[Place, SortedDict[str, Subscription]] = {}  # by the subscriber's account
-        self._of_topic: dict[TopicName, SortedDict[str, Subscription]] = {}
+        # Made when needed: an index costs more than an entry in it.
+        self._names: defaultdict[Place, SortedDict[str, Topic]] = defaultdict(SortedDict)
+        self._owned: defaultdict[Place, SortedDict[str, Subscription]] = defaultdict(
+            SortedDict
+        )  # by subscriber's account
+        self._of_topic: defaultdict[TopicName, SortedDict[str, Subscription]] = defaultdict(SortedDict)
         self._places: dict[tuple[TopicName, str, str], Subscription] = {}  # topic, protocol, endpoint
 
     @property
@@ -216,7 +220,7 @@ class Topics:
 
     def _enlist(self, topic: Topic) -> None:
         self.by_name[topic.name] = topic
-        self._names.setdefault((topic.name.account, topic.name.region), SortedDict())[topic.name.name] = topic
+        self._names[topic.name.account, topic.name.region][topic.name.name] = topic
 
     def _expect(self, subscription: Subscription) -> None:
         """When its token expires, a subscription that nobody has confirmed, or that has ended, is forgotten."""
@@ -242,6 +246,6 @@ class Topics:
         assert subscription.topic is not None
         self.subscriptions[record.arn] = subscription
         self._places[record.topic, record.protocol, record.endpoint] = subscription
-        self._owned.setdefault((record.owner, record.topic.region), SortedDict())[record.arn] = subscription
-        self._of_topic.setdefault(record.topic, SortedDict())[record.arn] = subscription
+        self._owned[record.owner, record.topic.region][record.arn] = subscription
+        self._of_topic[record.topic][record.arn] = subscription
         subscription.topic.subscriptions[record.arn] = subscription
