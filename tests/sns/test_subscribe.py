@@ -59,6 +59,15 @@ def test_subscribing_again_finds_the_subscription(topic: Topic, queue: Queue) ->
     assert len(topic.subscriptions()) == 1
 
 
+def test_true_may_be_written_with_a_capital(topic: Topic, queue: Queue) -> None:
+    """As str(True) writes it."""
+    arn = topic.subscribe_queue(queue, RawMessageDelivery="True")
+    assert subscription_attributes(topic.sns, arn)["RawMessageDelivery"] == "true"
+    assert topic.subscribe_queue(queue, RawMessageDelivery="true") == arn
+    topic.publish("hello")
+    assert queue.receive_one()["Body"] == "hello"
+
+
 def test_other_attributes_conflict(topic: Topic, queue: Queue) -> None:
     topic.subscribe_queue(queue, RawMessageDelivery="true")
     with refused(

@@ -31,7 +31,7 @@ _JSON_BYTES_MAX: Final = 65_536
 
 def check_new(topic: Topic, protocol: str, given: Mapping[str, str], now_ms: int) -> dict[str, str]:
     """The attributes of a new subscription as they are kept. Raises InvalidParameter, FilterPolicyLimitExceeded."""
-    kept = {name: value for name, value in given.items() if value != ""}
+    kept = {name: _canonical(name, value) for name, value in given.items() if value != ""}
     try:
         for name, value in kept.items():
             if name not in NAMES:
@@ -53,7 +53,7 @@ def check_change(topic: Topic, subscription: Subscription, name: str, value: str
     before = subscription.record.attributes
     kept = {n: v for n, v in before.items() if n != name}
     if value:
-        kept[name] = value
+        kept[name] = _canonical(name, value)
     try:
         if value:
             _check(topic, subscription.protocol, name, value, kept, now_ms)
@@ -98,6 +98,11 @@ def shown(subscription: Subscription) -> dict[str, str]:
     if record.replay is not None:
         attributes["ReplayStatus"] = record.replay.status
     return attributes | given
+
+
+def _canonical(name: str, value: str) -> str:
+    """true and false may be written True and FALSE."""
+    return value.lower() if name == "RawMessageDelivery" and value.lower() in ("true", "false") else value
 
 
 def _check(topic: Topic, protocol: str, name: str, value: str, all_given: Mapping[str, str], now_ms: int) -> None:
