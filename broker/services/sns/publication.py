@@ -150,7 +150,7 @@ class Publication:
         return Signature(self.topic.signature_version, signed, self.groundwork.certificate_url)
 
     def body(self, protocol: str) -> Body:
-        """The message alone, for a protocol's queues. Raises InvalidMessageContents."""
+        """The message alone, for a protocol's queues. Raises InvalidMessageContents, MissingParameter (no text)."""
         text = self.text(protocol)
         body = self._bodies.get(text)
         if body is None:
