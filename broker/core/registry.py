@@ -179,8 +179,8 @@ class Registry:
             self._remember_deleted(queue.name, now_ms)
 
     def purge_queue(self, queue: Queue) -> None:
-        """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns."""
-        if self.cooldowns and self._within_cooldown(queue.purged_at_ms):
+        """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns (a user's)."""
+        if self.cooldowns and not queue.settings.internal and self._within_cooldown(queue.purged_at_ms):
             raise PurgeQueueInProgress(queue.name.name)
         self.ledger.reserve(1)
         queue.purged_at_ms = self.ledger.now_ms()

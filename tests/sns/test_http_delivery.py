@@ -7,11 +7,13 @@ Guide, "HTTP/HTTPS headers", "Message delivery retries".
 import base64
 import json
 from collections.abc import Callable
+from contextlib import closing
 from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import MessageClock, RunningBroker
+from tests.sns.conftest import make_client
 from tests.sns.endpoint import Endpoint
 from tests.sns.topics import Topic, subscription_attributes
 from tests.sqs.conftest import MakeQueue
@@ -261,6 +263,21 @@ def test_unsubscribing_is_confirmed_and_can_be_undone(
     topic.publish()
     clock.advance(0)
     assert len(hook.notifications) == 1
+
+
+def test_awss_cooldown_after_a_purge_is_not_for_subscriptions(
+    broker_with_cooldowns: RunningBroker, account: str, hook: Endpoint
+) -> None:
+    """What waits for an endpoint is dropped when it unsubscribes; it may change its mind as often as it likes."""
+    clock = MessageClock(broker_with_cooldowns)
+    with closing(make_client(broker_with_cooldowns.url, account)) as sns:
+        topic = Topic(sns, sns.create_topic(Name="topic")["TopicArn"])
+        arn = topic.subscribe("http", hook.url)
+        for kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation", "UnsubscribeConfirmation"):
+            clock.advance(0)
+            sns.confirm_subscription(TopicArn=topic.arn, Token=hook.of_type(kind)[-1].document["Token"])
+            sns.unsubscribe(SubscriptionArn=arn)
+        assert topic.attributes()["SubscriptionsDeleted"] == "3"
 
 
 def test_the_link_in_a_notification_unsubscribes(
