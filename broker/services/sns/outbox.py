@@ -38,6 +38,9 @@ class Outcome(NamedTuple):
     response: str = ""
 
 
+_CAPTURED: Final = Outcome(True)  # there is no way out any more: it is kept for looking at
+
+
 class Transport(Protocol):
     """What carries messages to one kind of endpoint. An attempt ends within ATTEMPT_MS; it raises nothing."""
 
@@ -47,7 +50,10 @@ class Transport(Protocol):
 
 
 class Outboxes:
-    """The couriers of a broker. `transports`: by protocol. Comes after `Topics` among the parts of the runtime."""
+    """The couriers of a broker. Comes after `Topics` among the parts of the runtime.
+
+    `transports`: by protocol; what waits for one that is not there is captured.
+    """
 
     def __init__(self, runtime: Runtime, transports: Mapping[str, Transport]) -> None:
         self.runtime = runtime
@@ -188,7 +194,8 @@ class Courier:
             found = self._find()
             if found is not None:
                 subscription = found[0]
-                outcome = await self._outboxes.transports[subscription.protocol].send(subscription, outgoing)
+                transport = self._outboxes.transports.get(subscription.protocol)
+                outcome = _CAPTURED if transport is None else await transport.send(subscription, outgoing)
                 await self._settle(leased, outgoing, outcome)
         finally:
             self._under_way -= 1
@@ -219,7 +226,9 @@ class Courier:
             engine.change_visibility(outbox, leased.receipt_handle, delay_ms)
             return
         plan = Plan(self._outboxes.topics)
-        if outgoing.kind == "Notification":
+        if outcome is _CAPTURED:
+            plan.capture(subscription, outgoing.message_id, outgoing.body, subject=outgoing.subject)
+        elif outgoing.kind == "Notification":
             if not outcome.delivered:
                 plan.give_up(subscription, outgoing.body, f"{outcome.status_code} {outcome.response}")
             plan.report(
