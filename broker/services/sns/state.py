@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -80,10 +81,13 @@ class Topics:
             index.clear()
 
     def reset(self) -> None:
-        for topic in list(self.by_name.values()):
-            self.delete_topic(topic)
-        for subscription in list(self.ended.values()):
-            self.bury(subscription)
+        # The engine deletes every queue, outboxes and archives among them.
+        batch = self.engine.ledger.batch
+        for topic in self.by_name.values():
+            self._delete_record(topic)
+        for arn in chain(self.subscriptions, self.ended):
+            batch.delete_resource(SUBSCRIPTION_KIND, arn)
+        self.forget()
 
     # Topics
 
@@ -120,6 +124,9 @@ class Topics:
         del self.by_name[topic.name]
         del self._names[topic.name.account, topic.name.region][topic.name.name]
         self._of_topic.pop(topic.name, None)
+        self._delete_record(topic)
+
+    def _delete_record(self, topic: Topic) -> None:
         batch = self.engine.ledger.batch
         batch.delete_resource(TOPIC_KIND, topic.arn)
         if topic.fifo:
