@@ -115,6 +115,15 @@ def test_a_user_in_the_url_is_basic_authorization(topic: Topic, hook: Endpoint, 
     assert hook.requests[0].headers["authorization"] == f"Basic {expected}"
 
 
+def test_nobody_is_told_the_password_in_an_endpoint(topic: Topic, hook: Endpoint) -> None:
+    endpoint = hook.url.replace("http://", "http://pigeon:se%20cret@")
+    arn = topic.subscribe("http", endpoint)
+    shown = hook.url.replace("http://", "http://pigeon:****@")
+    assert [s["Endpoint"] for s in topic.subscriptions()] == [shown]
+    assert subscription_attributes(topic.sns, arn)["Endpoint"] == shown
+    assert topic.subscribe("http", endpoint) == arn
+
+
 def test_a_failure_is_retried_three_times_twenty_seconds_apart(
     topic: Topic, hook: Endpoint, subscribe_hook: SubscribeHook, clock: MessageClock
 ) -> None:

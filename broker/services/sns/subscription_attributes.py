@@ -82,7 +82,7 @@ def shown(subscription: Subscription) -> dict[str, str]:
         "Owner": record.owner,
         "RawMessageDelivery": "false",
         "TopicArn": record.topic.arn,
-        "Endpoint": record.endpoint,
+        "Endpoint": subscription.shown_endpoint,
         "Protocol": record.protocol,
         "PendingConfirmation": _text(not record.confirmed),
         "ConfirmationWasAuthenticated": _text(record.authenticated),

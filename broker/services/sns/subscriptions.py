@@ -239,7 +239,7 @@ def _page(found: Sequence[Subscription]) -> ListSubscriptionsResult:
                 s.arn if s.record.confirmed else "PendingConfirmation",
                 s.record.owner,
                 s.protocol,
-                s.endpoint,
+                s.shown_endpoint,
                 s.record.topic.arn,
             )
             for s in page
