@@ -47,6 +47,8 @@ class Topics:
         )  # by subscriber's account
         self._of_topic: defaultdict[TopicName, SortedDict[str, Subscription]] = defaultdict(SortedDict)
         self._places: dict[tuple[TopicName, str, str], Subscription] = {}  # topic, protocol, endpoint
+        # Who has a filter policy, by the topic's account
+        self._filtering: defaultdict[str, set[str]] = defaultdict(set)
 
     @property
     def engine(self) -> Engine:
@@ -77,6 +79,7 @@ class Topics:
             self._owned,
             self._of_topic,
             self._places,
+            self._filtering,
         ):
             index.clear()
 
@@ -160,6 +163,7 @@ class Topics:
         """The subscription's record has changed."""
         batch = self.engine.ledger.batch
         batch.put_resource(SUBSCRIPTION_KIND, subscription.arn, _encoder.encode(subscription.record))
+        self._count_policy(subscription)
 
     def give_token(self, subscription: Subscription, token: str) -> None:
         """Who has the token may confirm, for two days."""
@@ -190,6 +194,7 @@ class Topics:
         del self._places[record.topic, record.protocol, record.endpoint]
         del self._owned[record.owner, record.topic.region][record.arn]
         del self._of_topic[record.topic][record.arn]
+        self._filtering[record.topic.account].discard(record.arn)
         if subscription.topic is not None:
             del subscription.topic.subscriptions[record.arn]
 
@@ -208,6 +213,10 @@ class Topics:
         if outbox is not None:
             self.engine.delete_queue(outbox)
         self.engine.ledger.batch.delete_resource(SUBSCRIPTION_KIND, subscription.arn)
+
+    def policies(self, account: str) -> int:
+        """How many subscriptions to an account's topics have a filter policy."""
+        return len(self._filtering[account])
 
     def owned_after(self, place: Place, after: str, limit: int) -> list[Subscription]:
         """Up to `limit` subscriptions of an account to topics of a region, by ARN, with ARNs > `after`."""
@@ -255,4 +264,13 @@ class Topics:
         self._places[record.topic, record.protocol, record.endpoint] = subscription
         self._owned[record.owner, record.topic.region][record.arn] = subscription
         self._of_topic[record.topic][record.arn] = subscription
+        self._count_policy(subscription)
         subscription.topic.subscriptions[record.arn] = subscription
+
+    def _count_policy(self, subscription: Subscription) -> None:
+        record = subscription.record
+        filtering = self._filtering[record.topic.account]
+        if "FilterPolicy" in record.attributes and not record.ended:
+            filtering.add(record.arn)
+        else:
+            filtering.discard(record.arn)
