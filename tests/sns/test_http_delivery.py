@@ -289,6 +289,17 @@ def test_awss_cooldown_after_a_purge_is_not_for_subscriptions(
         assert topic.attributes()["SubscriptionsDeleted"] == "3"
 
 
+def test_an_endpoint_that_has_subscribed_anew_is_told_which_one_holds(
+    topic: Topic, hook: Endpoint, subscribe_hook: SubscribeHook, clock: MessageClock
+) -> None:
+    topic.sns.unsubscribe(SubscriptionArn=subscribe_hook(topic))
+    clock.advance(0)
+    token = hook.of_type("UnsubscribeConfirmation")[0].document["Token"]
+    arn = subscribe_hook(topic)
+    assert topic.sns.confirm_subscription(TopicArn=topic.arn, Token=token)["SubscriptionArn"] == arn
+    assert [s["SubscriptionArn"] for s in topic.subscriptions()] == [arn]
+
+
 def test_the_link_in_a_notification_unsubscribes(
     topic: Topic, hook: Endpoint, subscribe_hook: SubscribeHook, clock: MessageClock
 ) -> None:

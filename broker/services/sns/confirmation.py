@@ -109,5 +109,5 @@ def _confirm(call: Call, name: TopicName, token: str, guarded: bool) -> str:
     if subscription is None or subscription.record.topic != name:
         raise InvalidParameter("Token")
     if not subscription.record.confirmed or subscription.record.ended or (guarded and call.signed):
-        topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)
+        subscription = topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)
     return subscription.arn

@@ -173,19 +173,23 @@ class Topics:
         self._expect(subscription)
         self.record_subscription(subscription)
 
-    def confirm(self, subscription: Subscription, *, signed: bool, guarded: bool) -> None:
-        """The endpoint's owner has confirmed. An ended subscription begins anew. Raises NotFound if its topic is gone."""
+    def confirm(self, subscription: Subscription, *, signed: bool, guarded: bool) -> Subscription:
+        """The endpoint's owner has confirmed. An ended subscription begins anew, unless the endpoint has another by now, which is
+        answered then. Raises NotFound if its topic is gone.
+        """
         record = subscription.record
         if record.ended:
             subscription.topic = self.find(record.topic)
-            if self.at_place(subscription.topic, record.protocol, record.endpoint) is not None:
-                return
+            other = self.at_place(subscription.topic, record.protocol, record.endpoint)
+            if other is not None:
+                return other
             del self.ended[record.arn]
             record.ended = False
             self._attach(subscription)
             subscription.derive()
         record.confirmed, record.authenticated, record.authenticate_on_unsubscribe = True, signed, guarded
         self.record_subscription(subscription)
+        return subscription
 
     def detach(self, subscription: Subscription) -> None:
         """No request finds the subscription any more."""
