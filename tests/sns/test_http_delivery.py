@@ -70,6 +70,16 @@ def test_a_token_is_valid_for_two_days(topic: Topic, hook: Endpoint, clock: Mess
         topic.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())
 
 
+def test_asking_again_gives_two_more_days(topic: Topic, hook: Endpoint, clock: MessageClock) -> None:
+    arn = topic.subscribe("http", hook.url)
+    clock.advance(86_400)
+    topic.subscribe("http", hook.url)
+    clock.advance(2 * 86_400 - 1)
+    assert topic.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())["SubscriptionArn"] == arn
+    clock.advance(86_400)
+    assert [s["SubscriptionArn"] for s in topic.subscriptions()] == [arn]
+
+
 def test_a_made_up_token_is_refused(topic: Topic) -> None:
     with refused("InvalidParameter", text="Invalid parameter: Token"):
         topic.sns.confirm_subscription(TopicArn=topic.arn, Token="0" * 64)

@@ -244,17 +244,26 @@ class Topics:
 
     def _expect(self, subscription: Subscription) -> None:
         """When its token expires, a subscription that nobody has confirmed, or that has ended, is forgotten."""
-        token, until_ms = subscription.record.token, subscription.record.token_until_ms
-        self.by_token[token] = subscription
-        self.engine.deadlines.add(until_ms, lambda: self._token_expired(subscription, token))
+        self.by_token[subscription.record.token] = subscription
+        if not subscription.expires:  # else that deadline sees to this token too
+            self._await_expiry(subscription)
 
-    def _token_expired(self, subscription: Subscription, token: str) -> None:
-        if self.by_token.get(token) is not subscription:
+    def _await_expiry(self, subscription: Subscription) -> None:
+        subscription.expires = True
+        self.engine.deadlines.add(subscription.record.token_until_ms, lambda: self._expiry_due(subscription))
+
+    def _expiry_due(self, subscription: Subscription) -> None:
+        record = subscription.record
+        subscription.expires = False
+        if self.by_token.get(record.token) is not subscription:
             return
-        del self.by_token[token]
-        if subscription.record.ended:
+        if self.engine.ledger.now_ms() < record.token_until_ms:
+            self._await_expiry(subscription)  # it was given another token meanwhile
+            return
+        del self.by_token[record.token]
+        if record.ended:
             self.bury(subscription)
-        elif not subscription.record.confirmed:
+        elif not record.confirmed:
             self.detach(subscription)
             self.bury(subscription)
 

@@ -130,7 +130,19 @@ def archive_settings(topic: Topic) -> QueueSettings:
 class Subscription:
     """A subscription in memory."""
 
-    __slots__ = ("record", "arn", "protocol", "endpoint", "topic", "filter", "raw", "dead_letters", "queue", "policy")
+    __slots__ = (
+        "record",
+        "arn",
+        "protocol",
+        "endpoint",
+        "topic",
+        "filter",
+        "raw",
+        "dead_letters",
+        "queue",
+        "policy",
+        "expires",
+    )
 
     def __init__(self, record: SubscriptionRecord, topic: Topic | None) -> None:
         self.arn = record.arn
@@ -138,6 +150,7 @@ class Subscription:
         self.endpoint = record.endpoint
         self.topic = topic  # None: the subscription has ended and its topic is gone
         self.queue: QueueName | None = queue_name_of_arn(record.endpoint) if record.protocol == "sqs" else None
+        self.expires = False  # whether a deadline looks after its token
         self.record = record
         self.derive()
 
