@@ -155,7 +155,7 @@ class Subscription:
         self.derive()
 
     def derive(self) -> None:
-        """The record's attributes, or the topic's delivery policy, have changed."""
+        """The record's attributes have changed."""
         given = self.record.attributes
         self.raw = given.get("RawMessageDelivery") == "true"
         self.filter: FilterPolicy | None = None
@@ -167,9 +167,13 @@ class Subscription:
         if redrive:
             self.dead_letters = queue_name_of_arn(orjson.loads(redrive)["deadLetterTargetArn"])
         self.policy: EffectivePolicy | None = None
+        self.derive_policy()
+
+    def derive_policy(self) -> None:
+        """The record's attributes, or the topic's delivery policy, have changed."""
         if self.protocol in ("http", "https"):
             topic_policy = None if self.topic is None else self.topic.record.attributes.get("DeliveryPolicy")
-            self.policy = effective(topic_policy, given.get("DeliveryPolicy"))
+            self.policy = effective(topic_policy, self.record.attributes.get("DeliveryPolicy"))
 
     @property
     def shown_endpoint(self) -> str:

@@ -149,7 +149,7 @@ def _set(topics: Topics, name: TopicName, attribute: str, value: str) -> None:
         _archive_changed(topics, topic, archived_before)
     if attribute == "DeliveryPolicy":
         for subscription in topic.subscriptions.values():
-            subscription.derive()
+            subscription.derive_policy()
     topics.record_topic(topic)
 
 
