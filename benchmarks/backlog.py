@@ -1,8 +1,9 @@
 """Deep queues: `python -m benchmarks.backlog --messages 1000000 [--only plain]`. Exit code 1 if a line fails.
 
-For each kind of backlog: the broker is started on it after a SIGKILL with a full log, then drained to the last message. Before each
-tenth, the same clients drain a queue that was empty and has just been sent a few thousand messages: the two rates are
-compared pair by pair. Resident memory is watched throughout.
+For each kind of backlog: the broker is started on it after a SIGKILL with a full log, then drained to the last message. Each tenth
+is drained in slices; beside each slice, the same clients drain a queue that was empty and has just been sent a few thousand
+messages. The two rates are compared pair by pair, taken seconds apart in changing order, and the median of a tenth's ratios counts:
+what else the machine does falls on both. Resident memory is watched throughout.
 """
 
 import argparse
@@ -30,6 +31,8 @@ READY_S_MAX = 2.0
 RATE_MIN = 0.8
 PURGE_P99_MS_MAX = 50
 _SHALLOW = 4_000
+_PAIRS_MAX = 9  # per tenth
+_SLICE_MIN = 2_000
 
 
 @dataclass
@@ -164,7 +167,7 @@ async def _held(connection: Connection, queue: str) -> int:
 
 
 async def deep(kind: str, count: int, broker: BrokerProcess, table: Table) -> None:
-    """Drain a backlog in tenths, each paired with a shallow queue's drain."""
+    """Drain a backlog in slices, each paired with a shallow queue's drain."""
     queue = queue_of(kind)
     shallow = "shallow.fifo" if queue.endswith(".fifo") else "shallow"
     connection = Connection(broker.url)
@@ -175,14 +178,29 @@ async def deep(kind: str, count: int, broker: BrokerProcess, table: Table) -> No
     to_drain = await before_the_drain(kind, broker, queue, count, table)
     ratios: list[float] = []
     drained = 0
-    for tenth in range(10):
-        rates = []
-        for round_ in range(3):
-            await send_shallow(broker, kind, shallow, tenth * 3 + round_)
-            rates.append((await drain(broker.url, shallow, _SHALLOW))[1])
-        done, rate = await drain(broker.url, queue, to_drain - drained if tenth == 9 else to_drain // 10)
+    pairs = max(1, min(_PAIRS_MAX, to_drain // 10 // _SLICE_MIN))
+
+    async def drain_slice(number: int) -> float:
+        nonlocal drained
+        done, rate = await drain(broker.url, queue, to_drain * (number + 1) // (10 * pairs) - drained)
         drained += done
-        ratios.append(rate / statistics.median(rates))
+        return rate
+
+    async def drain_shallow(number: int) -> float:
+        await send_shallow(broker, kind, shallow, number)
+        return (await drain(broker.url, shallow, _SHALLOW))[1]
+
+    for tenth in range(10):
+        of_tenth: list[float] = []
+        for number in range(tenth * pairs, (tenth + 1) * pairs):
+            if number % 2:
+                shallow_rate = await drain_shallow(number)
+                deep_rate = await drain_slice(number)
+            else:
+                deep_rate = await drain_slice(number)
+                shallow_rate = await drain_shallow(number)
+            of_tenth.append(deep_rate / shallow_rate)
+        ratios.append(statistics.median(of_tenth))
     table.add(f"{kind}: drained", f"{drained}", f"{to_drain}", drained == to_drain)
     shown = " ".join(f"{r:.2f}" for r in ratios)
     table.add(

@@ -37,7 +37,7 @@ async def _create_queue(runtime: Runtime, queue: QueueDeclaration, base_url: str
         attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
     given = {"queue_name": queue.name, "attributes": attributes or None, "tags": queue.tags or None}
     call = _call(runtime, queue.account, queue.region, base_url)
-    await _make(sqs.SERVICE, "CreateQueue", call, f"queues.{queue.name}", **given)
+    await _make(sqs.SERVICE, "CreateQueue", call, queue.where, **given)
 
 
 async def _create_topic(runtime: Runtime, topic: TopicDeclaration, base_url: str) -> None:
@@ -48,8 +48,8 @@ async def _create_topic(runtime: Runtime, topic: TopicDeclaration, base_url: str
     if name not in topics.by_name:
         tags = [Tag(key, value) for key, value in topic.tags.items()]
         given = {"name": topic.name, "attributes": topic.attributes or None, "tags": tags or None}
-        await _make(sns.SERVICE, "CreateTopic", call, f"topics.{topic.name}", **given)
-    for i, declared in enumerate(topic.subscriptions):
+        await _make(sns.SERVICE, "CreateTopic", call, topic.where, **given)
+    for declared in topic.subscriptions:
         protocol, endpoint = declared.protocol or "sqs", declared.endpoint
         if declared.queue is not None:
             endpoint = QueueName(topic.account, topic.region, declared.queue).arn
@@ -61,15 +61,15 @@ async def _create_topic(runtime: Runtime, topic: TopicDeclaration, base_url: str
                 "endpoint": endpoint,
                 "attributes": declared.attributes or None,
             }
-            await _make(sns.SERVICE, "Subscribe", call, f"topics.{topic.name}.subscriptions[{i}]", **given)
+            await _make(sns.SERVICE, "Subscribe", call, declared.where, **given)
 
 
-async def _make(service: Service, operation: str, call: Call, what: str, **given: Any) -> None:
+async def _make(service: Service, operation: str, call: Call, where: str, **given: Any) -> None:
     declared = service.operations[operation]
     try:
         await declared.handler(call, declared.request(**given))
     except AwsError as error:
-        raise ConfigError(f"pombo.toml: {what}: {error.message}") from None
+        raise ConfigError(f"{where}: {error.message}") from None
 
 
 def _call(runtime: Runtime, account: str, region: str, base_url: str) -> Call:
@@ -85,7 +85,7 @@ def _targets_first(queues: tuple[QueueDeclaration, ...]) -> list[QueueDeclaratio
         ready = [q for q in left if (q.account, q.region, q.dead_letter_queue) not in declared]
         if not ready:
             names = ", ".join(q.name for q in left)
-            raise ConfigError(f"pombo.toml: dead_letter_queue: the queues {names} name each other in a circle")
+            raise ConfigError(f"{left[0].where}.dead_letter_queue: the queues {names} name each other in a circle")
         ordered += ready
         left = [q for q in left if q not in ready]
     return ordered

@@ -1,13 +1,16 @@
 """What pombo.toml declares, as it is written: queues, topics and their subscriptions. AWS's own rules are checked when it is made.
 
-A bad declaration is refused with its name, its value, and what was expected.
+A bad declaration is refused with its name, its value, and what was expected; each keeps `where` it stands, for what is refused
+when it is made: the file's name and the table's.
 """
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 _ACCOUNT: Final = "000000000000"
 _REGION: Final = "us-east-1"
+_REGION_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")  # what a signature can name
 
 
 class ConfigError(Exception):
@@ -25,6 +28,7 @@ class QueueDeclaration:
     max_receive_count: int = 10
     account: str = _ACCOUNT
     region: str = _REGION
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class SubscriptionDeclaration:
     protocol: str | None = None
     endpoint: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class TopicDeclaration:
     subscriptions: tuple[SubscriptionDeclaration, ...] = ()
     account: str = _ACCOUNT
     region: str = _REGION
+    where: str = ""
 
 
 def read_queues(where: str, tables: Any) -> tuple[QueueDeclaration, ...]:
@@ -77,7 +83,7 @@ def _queue(where: str, name: str, table: Any) -> QueueDeclaration:
         raise ConfigError(f"{where}.max_receive_count is {count!r}; expected a dead_letter_queue beside it")
     if "dead_letter_queue" in table and "RedrivePolicy" in texts["attributes"]:
         raise ConfigError(f"{where}.attributes has a RedrivePolicy; expected it or dead_letter_queue, not both")
-    return QueueDeclaration(name, **{**table, **texts})
+    return QueueDeclaration(name, **{**table, **texts}, where=where)
 
 
 def _topic(where: str, name: str, table: Any) -> TopicDeclaration:
@@ -88,7 +94,7 @@ def _topic(where: str, name: str, table: Any) -> TopicDeclaration:
     if not isinstance(given, list):
         raise ConfigError(f"{where}.subscriptions is {given!r}; expected tables [[topics.{name}.subscriptions]]")
     subscriptions = tuple(_subscription(f"{where}.subscriptions[{i}]", one) for i, one in enumerate(given))
-    return TopicDeclaration(name, **{**table, **texts, "subscriptions": subscriptions})
+    return TopicDeclaration(name, **{**table, **texts, "subscriptions": subscriptions}, where=where)
 
 
 def _subscription(where: str, table: Any) -> SubscriptionDeclaration:
@@ -101,7 +107,7 @@ def _subscription(where: str, table: Any) -> SubscriptionDeclaration:
             f"{where} has {', '.join(sorted(given)) or 'no endpoint'}; expected queue, or protocol and endpoint"
         )
     return SubscriptionDeclaration(
-        **{**table, "attributes": _texts(f"{where}.attributes", table.get("attributes", {}))}
+        **{**table, "attributes": _texts(f"{where}.attributes", table.get("attributes", {}))}, where=where
     )
 
 
@@ -109,7 +115,7 @@ def _known(where: str, table: Any, declaration: type) -> dict[str, Any]:
     """The table, if it has no keys but the declaration's."""
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is {table!r}; expected a table")
-    known = {f.name for f in fields(declaration)} - {"name"}
+    known = {f.name for f in fields(declaration)} - {"name", "where"}
     for key in table:
         if key not in known:
             raise ConfigError(f"{where}.{key} is not known; expected one of {', '.join(sorted(known))}")
@@ -122,6 +128,9 @@ def _check_place(where: str, table: dict[str, Any]) -> None:
     account = table.get("account", _ACCOUNT)
     if len(account) != 12 or not account.isascii() or not account.isdigit():
         raise ConfigError(f"{where}.account is {account!r}; expected 12 digits")
+    region = table.get("region", _REGION)
+    if not _REGION_NAME.fullmatch(region):
+        raise ConfigError(f"{where}.region is {region!r}; expected a region's name, such as eu-west-1")
 
 
 def _check_text(where: str, table: dict[str, Any], key: str) -> None:

@@ -5,7 +5,11 @@ valid, `services.*.errors` for the rest). A class carries its own wire names, so
 translates. This leaf knows no protocol: `wire.faults` turns an error into bytes.
 """
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_MESSAGE_MAX: Final = 4096
+_NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class AwsError(Exception):
@@ -20,11 +24,13 @@ class AwsError(Exception):
     namespace: ClassVar[str] = "com.amazonaws.sqs"
     status: ClassVar[int] = 400
     sender: ClassVar[bool] = True
+    message_member: ClassVar[str] = "message"  # of a REST-JSON error's body
 
     def __init__(self, message: str = "", *, query_message: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.query_message = message if query_message is None else query_message
+        self.details: dict[str, str] = {}  # further members of a REST-JSON error's body
 
 
 class ServiceUnavailable(AwsError):
@@ -45,3 +51,8 @@ class InternalFailure(AwsError):
     namespace = "com.amazon.coral.service"
     status = 500
     sender = False
+
+
+def told(message: str) -> str:
+    """An error's text as its caller is told it: what the caller sent comes back at a sensible length, and fit for XML."""
+    return _NOT_XML.sub("?", message[:_MESSAGE_MAX])

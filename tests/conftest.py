@@ -78,15 +78,17 @@ class MessageClock:
 
 
 def serve(**settings: Any) -> Iterator[RunningBroker]:
-    """Run a broker until the generator is closed."""
+    """Run a broker until the generator is closed. `settings`: those of Config that differ."""
     loop = uvloop.new_event_loop()
-    broker = Broker(Config(port=0, data=":memory:", clock="manual", **settings))
+    broker = Broker(Config(**{"port": 0, "data": ":memory:", "clock": "manual"} | settings))
     thread = threading.Thread(target=loop.run_forever, name="broker", daemon=True)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(broker.start(), loop).result(_START_S)
-        yield RunningBroker(broker.url)
-        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(_START_S)
+        try:
+            yield RunningBroker(broker.url)
+        finally:
+            asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(_START_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_S)

@@ -156,13 +156,16 @@ def test_declared_queues_exist_when_the_broker_is_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[queues.orders]\nattributes = { VisibilityTimeout = 50000 }\n", "VisibilityTimeout"),
-        ('[queues.a]\ndead_letter_queue = "b"\n[queues.b]\ndead_letter_queue = "a"\n', "circle"),
-        ('[queues."a b"]\n', "queues.a b"),
+        ("[queues.orders]\nattributes = { VisibilityTimeout = 50000 }\n", "other.toml: queues.orders: Invalid value"),
+        (
+            '[queues.a]\ndead_letter_queue = "b"\n[queues.b]\ndead_letter_queue = "a"\n',
+            "other.toml: queues.a.dead_letter_queue: ",
+        ),
+        ('[queues."a b"]\n', "other.toml: queues.a b: "),
     ],
 )
 def test_a_queue_that_cannot_be_declared_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
-    config = tmp_path / "pombo.toml"
+    config = tmp_path / "other.toml"
     config.write_text(text)
     assert said in refused("serve", "--port", "0", "--data", ":memory:", "--config", str(config))
 
@@ -220,12 +223,21 @@ def test_the_version_is_said() -> None:
 
 def test_json_logs_hold_the_request_id_and_the_reason_of_a_refusal(tmp_path: Path) -> None:
     with serving(":memory:", "--log-format", "json") as (process, url):
-        with pytest.raises(urllib.error.HTTPError) as error:
+        with pytest.raises(urllib.error.HTTPError) as missing:
             call(url, "SendMessage", QueueUrl="missing", MessageBody="x")
-        request_id = error.value.headers["x-amzn-RequestId"]
-        error.value.close()
+        missing.value.close()
+        foreign_host = urllib.request.Request(f"{url}/_pombo/clock", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError) as foreign:
+            urllib.request.urlopen(foreign_host, timeout=10)
+        foreign.value.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
         assert process.stderr is not None
-        line = json.loads(process.stderr.readline())
-    assert line["request_id"] == request_id
-    assert line["error"] == "QueueDoesNotExist"
-    assert line["operation"] == "AmazonSQS.SendMessage"
+        lines = [json.loads(line) for line in process.stderr]
+    assert [line["request_id"] for line in lines] == [
+        error.value.headers["x-amzn-RequestId"] for error in (missing, foreign)
+    ]
+    assert lines[0]["error"] == "QueueDoesNotExist"
+    assert lines[0]["operation"] == "AmazonSQS.SendMessage"
+    assert lines[1]["status"] == 403
+    assert lines[1]["message"].startswith("GET /_pombo/clock refused: Host is 'evil.example'; expected")

@@ -76,6 +76,8 @@ def test_queues_are_declared_by_name(tmp_path: Path) -> None:
         ("[queues.a]\nmax_receive_count = true", "queues.a.max_receive_count is True; expected a number"),
         ("[queues.a]\nregion = 1", "queues.a.region is 1; expected a text"),
         ("[queues.a]\nregion = ''", "queues.a.region is ''; expected a text"),
+        ("[queues.a]\nregion = 'eu west'", "queues.a.region is 'eu west'; expected a region's name"),
+        ("[queues.a]\nregion = 'eu:west/1'", "queues.a.region is 'eu:west/1'; expected a region's name"),
         ("[queues.a]\nattributes = { VisibilityTimeout = 1.5 }", "queues.a.attributes.VisibilityTimeout is 1.5"),
         ("[queues.a]\ntags = { team = ['x'] }", "queues.a.tags.team is .*; expected a text"),
         ("[queues.a]\ndead_letter_queue = 'b'\nattributes = { RedrivePolicy = '{}' }", "not both"),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from broker.console.replies import Refused, refusal
+from broker.console.replies import Refused
 from broker.services.runtime import Runtime
 from broker.services.sns.signer import Signer
 from broker.wire.http import HttpRequest, HttpResponse
@@ -18,8 +18,8 @@ class Certificates:
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
-            return refusal(Refused(405, f"the method is {request.method}; expected GET"))
+            raise Refused(405, f"the method is {request.method}; expected GET")
         certificate = self._runtime.part(Signer).certificate(request.path.removeprefix("/"))
         if certificate is None:
-            return refusal(Refused(404, f"the path is {request.path!r}; there is no such certificate"))
+            raise Refused(404, f"the path is {request.path!r}; there is no such certificate")
         return HttpResponse(200, certificate, {"Content-Type": "application/x-pem-file"})

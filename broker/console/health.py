@@ -3,7 +3,7 @@
 from typing import Final
 
 from broker import __version__
-from broker.console.replies import Refused, refusal, reply
+from broker.console.replies import Refused, reply
 from broker.services.operation import Service
 from broker.wire.http import HttpRequest, HttpResponse
 
@@ -19,5 +19,5 @@ class Health:
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """{"services": {"sqs": "running", …}, "edition", "version"}, as LocalStack has it."""
         if request.path.rstrip("/") not in PATHS:
-            return refusal(Refused(404, f"the path is {request.path!r}; expected one of {', '.join(PATHS)}"))
+            raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(PATHS)}")
         return reply({"services": self._services, "edition": "pombo", "version": __version__})

@@ -1,9 +1,13 @@
-"""Looking into a queue without receiving: /_pombo/sqs/messages, and LocalStack's /_aws/sqs/messages for existing test helpers."""
+"""Looking into a queue without receiving: /_pombo/sqs/messages, and LocalStack's /_aws/sqs/messages for existing test helpers.
+
+The latter is also the endpoint of AWS clients: a ReceiveMessage that is sent there, in either protocol, only looks.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
+import orjson
 
 from broker.console.replies import Refused, number, reply, switch
 from broker.core.errors import QueueDoesNotExist
@@ -18,7 +22,7 @@ from broker.services.sqs.digests import attributes_md5
 from broker.services.sqs.message_attributes import TRACE_HEADER, received
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.receive import Message, ReceiveMessageResult
-from broker.wire.faults import XML_DECLARATION, XML_TYPE
+from broker.wire.faults import JSON_TYPE, XML_DECLARATION, XML_TYPE
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.query_form import parse_form
 from broker.wire.sigv4 import identify
@@ -29,6 +33,7 @@ _LOOKED_AT_MAX: Final = 10_000  # of what LocalStack's form answers with at once
 _BYTES_MAX: Final = 16 * 1_048_576
 _PAGE: Final = 200
 LOCALSTACK_PATH: Final = "/_aws/sqs/messages"
+_ACTION: Final = "ReceiveMessage"
 _NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 _write_result = compile_reply(ReceiveMessageResult)
 
@@ -49,8 +54,8 @@ class Messages:
         return reply({"messages": [_described(m, queue) for m in found], "next": next_after})
 
     async def handle_localstack(self, request: HttpRequest) -> HttpResponse:
-        """GET /_aws/sqs/messages[/REGION/ACCOUNT/NAME]: the oldest messages as ReceiveMessage shows them, all at once."""
-        parameters = parse_form(request.query_string.encode())
+        """GET /_aws/sqs/messages[/REGION/ACCOUNT/NAME], or a ReceiveMessage to it: the oldest messages, all at once."""
+        parameters = parse_form(request.query_string.encode()) | _posted(request)
         tail = request.path.removeprefix(LOCALSTACK_PATH).strip("/")
         if tail:
             place = tail.split("/")
@@ -63,6 +68,10 @@ class Messages:
             states.add("in_flight")
         if switch(parameters, "ShowDelayed", False):
             states.add("delayed")
+        if request.headers.get("x-amz-target") is not None:
+            found = [message async for page in self._pages(queue, states) for message in page]
+            result = ReceiveMessageResult(messages=found or msgspec.UNSET)
+            return HttpResponse(200, msgspec.json.encode(result), {"Content-Type": JSON_TYPE})
         if "json" in request.headers.get("accept", ""):
             messages = [_as_json(message) async for page in self._pages(queue, states) for message in page]
             return reply({"ReceiveMessageResponse": {"ReceiveMessageResult": {"Message": messages}}})
@@ -121,6 +130,26 @@ class Messages:
         if len(others) == 1:
             return others[0]
         raise QueueDoesNotExist
+
+
+def _posted(request: HttpRequest) -> dict[str, str]:
+    """The texts among the parameters in a request's body: a form, or the JSON of AWS's protocol. Raises Refused."""
+    if request.method != "POST":
+        return {}
+    target = request.headers.get("x-amz-target")
+    if target is None:
+        posted = parse_form(request.body)
+        action = posted.get("Action", _ACTION)
+    else:
+        action = target.rpartition(".")[2]
+        try:
+            content = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            raise Refused(400, "the body is not JSON") from None
+        posted = {n: v for n, v in content.items() if isinstance(v, str)} if isinstance(content, dict) else {}
+    if action != _ACTION:
+        raise Refused(400, f"the operation is {action!r}; expected {_ACTION}")
+    return posted
 
 
 def _described(message: LookedAt, queue: Queue) -> dict[str, Any]:

@@ -1,6 +1,11 @@
-"""The console's paths, and the guard in front of those that show or change anything."""
+"""The console's paths, and the guard in front of those that show or change anything.
 
+Every refusal has a request id and a line in the log, as those of AWS's operations have.
+"""
+
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from broker.config import Config
@@ -23,6 +28,9 @@ from broker.wire.http import HttpRequest, HttpResponse
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
+_LOGGED_MAX: Final = 500
+_log = logging.getLogger("pombo.console")
+
 
 class Console:
     """All endpoints of our own."""
@@ -37,6 +45,7 @@ class Console:
 
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
+        self._chance = runtime.chance
         self._guard = Guard(config.host, config.allowed_hosts)
         self._health = Health(services)
         handlers = (
@@ -53,22 +62,38 @@ class Console:
     def prefixes(self) -> Mapping[str, Handler]:
         """Which paths the server hands to the console."""
         return {
-            **dict.fromkeys(HEALTH_PATHS, self._health.handle),
-            "/_pombo": self._handle,
-            "/_aws/": self._handle,
-            CERTIFICATES: self._certificates,
+            **dict.fromkeys(HEALTH_PATHS, partial(self._answer, self._health.handle)),
+            "/_pombo": partial(self._answer, self._handle),
+            "/_aws/": partial(self._answer, self._handle),
+            CERTIFICATES: partial(self._answer, self._certificates),
         }
 
     async def _handle(self, request: HttpRequest) -> HttpResponse:
+        self._guard.check(request)
+        handler = self._paths.get(request.path.rstrip("/"))
+        if handler is None and f"{request.path}/".startswith(f"{LOCALSTACK_PATH}/"):
+            handler = self._localstack
+        if handler is None:
+            raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(self._paths)}")
+        return await handler(request)
+
+    async def _answer(self, handler: Handler, request: HttpRequest) -> HttpResponse:
         try:
-            self._guard.check(request)
-            handler = self._paths.get(request.path.rstrip("/"))
-            if handler is None and f"{request.path}/".startswith(f"{LOCALSTACK_PATH}/"):
-                handler = self._localstack
-            if handler is None:
-                raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(self._paths)}")
             return await handler(request)
         except Refused as refused:
-            return refusal(refused)
+            return self._refused(request, refused)
         except AwsError as error:
-            return refusal(Refused(error.status, error.message))
+            return self._refused(request, Refused(error.status, error.message))
+
+    def _refused(self, request: HttpRequest, refused: Refused) -> HttpResponse:
+        request_id = self._chance.uuid()
+        _log.info(
+            "%s %s refused: %s",
+            request.method,
+            request.path[:_LOGGED_MAX],
+            refused.message[:_LOGGED_MAX],
+            extra={"request_id": request_id, "status": refused.status},
+        )
+        response = refusal(refused)
+        response.headers["x-amzn-RequestId"] = request_id
+        return response

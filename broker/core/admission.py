@@ -173,6 +173,9 @@ def _encode_body(body: str) -> bytes:
 
 
 def _check_attribute_characters(attribute: Attribute) -> None:
+    # The type's label too has "the same restrictions as the message body" (Developer Guide, message metadata).
+    if not characters_allowed(attribute.data_type.encode()):
+        raise InvalidParameterValue(_forbidden(attribute.data_type, f"message attribute '{attribute.name}' type"))
     if attribute.data_type.startswith("Binary") or characters_allowed(attribute.value):
         return
     # AWS answers another code than for the body here.

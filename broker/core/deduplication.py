@@ -2,9 +2,11 @@
 
 Entries live in the store. Memory holds, per minute, a filter that answers "surely new", and the newest entries exactly; what
 the filter cannot rule out is looked up. After a restart there are no filters for the minutes before it, so for five minutes
-every ID is looked up. Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
+every ID is looked up. An answer of the store is as good as the batch that it contains: what was accepted since must be among the
+newest entries, or the store is asked again. Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
 """
 
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -14,6 +16,7 @@ from broker.store.changes import Batch, DeduplicationRow
 
 BUCKET_MS: Final = 60_000
 _RECENT_MAX: Final = 1_000
+_LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
 _FILTER_KEYS: Final = 4_096  # of the first filter of a bucket; each further one is twice as large
 _BITS_PER_KEY: Final = 16  # with four probes: about 1 in 400 new IDs is looked up for nothing
 
@@ -59,6 +62,13 @@ class _Filter:
         return any(all(bits[(p & mask) >> 3] & (1 << (p & 7)) for p in probes) for bits, mask in self._layers)
 
 
+class _Answer(NamedTuple):
+    """What the store knew of a digest, all batches up to `batch` included."""
+
+    batch: int
+    entry: Entry | None
+
+
 class Deduplication:
     """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget."""
 
@@ -66,12 +76,17 @@ class Deduplication:
         self._queue = queue
         self._blind_until_ms = blind_until_ms  # until then, entries from before the start may exist
         self._filters: dict[int, _Filter] = {}
-        self._recent: dict[bytes, Entry] = {}
-        self._looked_up: dict[bytes, Entry | None] = {}
+        self._recent: OrderedDict[bytes, tuple[Entry, int]] = OrderedDict()  # with the batch that carries the entry
+        self._evicted_batch = 0  # the newest that carries an entry which is no longer among the recent ones
+        self._looked_up: OrderedDict[bytes, _Answer] = OrderedDict()
         self._forgotten_below = 0
 
     def find(self, digests: list[bytes], now_ms: int, newest_batch: int) -> list[Entry | None]:
-        """The unexpired entry of each digest, None where it is new. Raises Absent where only the store knows."""
+        """The unexpired entry of each digest, None where it is new. Raises Absent where only the store knows.
+
+        What it has found holds until the next call of it, however many entries are added meanwhile.
+        """
+        self._evict(now_ms)
         unknown = [d for d in digests if not self._known(d, now_ms)]
         if unknown:
             since_ms = now_ms - DEDUPLICATION_MS
@@ -80,14 +95,20 @@ class Deduplication:
                 Read(
                     newest_batch,
                     lambda store: store.deduplication(self._queue, wanted, since_ms=since_ms),
-                    lambda _read, rows: self._arrived(wanted, rows),
+                    lambda _read, rows: self._arrived(wanted, newest_batch, rows),
                 )
             )
         return [self._entry(d, now_ms) for d in digests]
 
     def entry(self, digest: bytes, now_ms: int) -> Entry | None:
-        """The entry of one digest that `find` has settled: within a batch, an earlier message may have taken its place."""
-        return self._entry(digest, now_ms)
+        """The entry of one digest that `find` has settled: within a batch, an earlier message may have taken its place.
+
+        The store's answer has served its purpose then; the entry, where there is one, is a recent one again.
+        """
+        entry = self._entry(digest, now_ms)
+        if self._looked_up.pop(digest, None) is not None and entry is not None:
+            self._recent.setdefault(digest, (entry, 0))
+        return entry
 
     def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
         """Remember an accepted message."""
@@ -97,33 +118,44 @@ class Deduplication:
             self._expire(entry.sent_at_ms, batch)
             filter_ = self._filters[bucket] = _Filter()
         filter_.add(digest)
-        self._recent[digest] = entry
-        if len(self._recent) > _RECENT_MAX:
-            del self._recent[next(iter(self._recent))]
+        self._recent[digest] = entry, batch.number
+        self._recent.move_to_end(digest)
         batch.add_deduplication(
             DeduplicationRow(self._queue, bucket, digest, entry.sent_at_ms, entry.message_id, entry.order)
         )
 
-    def settled(self, digests: list[bytes]) -> None:
-        """The call that asked has been served: what was looked up for it is not needed any more."""
-        if self._looked_up:
-            for digest in digests:
-                self._looked_up.pop(digest, None)
-
     def _known(self, digest: bytes, now_ms: int) -> bool:
-        if digest in self._recent or digest in self._looked_up:
+        if digest in self._recent:
+            return True
+        answer = self._looked_up.get(digest)
+        if answer is not None and answer.batch >= self._evicted_batch:
             return True
         return now_ms >= self._blind_until_ms and not any(digest in f for f in self._filters.values())
 
     def _entry(self, digest: bytes, now_ms: int) -> Entry | None:
-        entry = self._recent.get(digest) or self._looked_up.get(digest)
+        recent = self._recent.get(digest)
+        answer = self._looked_up.get(digest)
+        entry = recent[0] if recent is not None else answer.entry if answer is not None else None
         return entry if entry is not None and now_ms - entry.sent_at_ms < DEDUPLICATION_MS else None
 
-    def _arrived(self, wanted: tuple[bytes, ...], rows: list[DeduplicationRow]) -> None:
+    def _arrived(self, wanted: tuple[bytes, ...], batch: int, rows: list[DeduplicationRow]) -> None:
         found = {r.digest: Entry(r.sent_at_ms, r.message_id, r.order) for r in sorted(rows, key=lambda r: r.sent_at_ms)}
         for digest in wanted:
             # An entry that a concurrent send has added meanwhile is in _recent and goes first.
-            self._looked_up[digest] = found.get(digest)
+            self._looked_up[digest] = _Answer(batch, found.get(digest))
+        while len(self._looked_up) > _LOOKED_UP_MAX:
+            self._looked_up.popitem(last=False)
+
+    def _evict(self, now_ms: int) -> None:
+        """Leave the oldest of the recent entries to the store. Never within a call, which has relied on them."""
+        while self._recent:
+            entry, batch = next(iter(self._recent.values()))
+            expired = now_ms - entry.sent_at_ms >= DEDUPLICATION_MS
+            if not expired and len(self._recent) <= _RECENT_MAX:
+                return
+            self._recent.popitem(last=False)
+            if not expired:
+                self._evicted_batch = max(self._evicted_batch, batch)
 
     def _expire(self, now_ms: int, batch: Batch) -> None:
         below = (now_ms - DEDUPLICATION_MS) // BUCKET_MS

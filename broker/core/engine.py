@@ -11,12 +11,13 @@ from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
+from broker.core.attempts import Attempt
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry, digest_of
 from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
-from broker.core.fifo import Attempt, FifoQueue
+from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
-from broker.core.message import Admitted, Delivery, Message, Sent, sequence_number
+from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
 from broker.core.move_tasks import MoveTasks
 from broker.core.queue import Queue
 from broker.core.queue_state import Counts
@@ -138,33 +139,41 @@ class Engine(Registry):
             count = min(count, limits.IN_FLIGHT_MAX - queue.in_flight)
             if count <= 0:
                 raise OverLimit("The maximum number of in flight messages is reached for the queue.")
+        if queue.dead_letter_target is not None:
+            self.ledger.reserve(limits.DEAD_LETTERS_PER_CALL + count)
         selection = queue.select(count, now_ms)
         unread = [m for m in selection.picked if m.body is None]
         if unread:
             queue.put_back(selection)
             raise Absent(queue.content_read(unread))
-        self.ledger.reserve(len(selection.dead))
         queue.take_selected(selection)
         for message in selection.expired:
             queue.discard(message)
-        self._move_dead_letters(queue, selection.dead, now_ms)
+        target = queue.dead_letter_target
+        for message in selection.dead:
+            assert target is not None
+            queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
         deliveries = [self._hand_out(queue, m, visibility_ms, now_ms) for m in selection.picked]
+        if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
+            queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
+        if selection.dead and target is not None:
+            self.available(target)  # last: it may come back to this queue
+        self._make_room(queue)
         if not deliveries and (selection.dead or selection.expired):
             raise Yield
-        if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
-            queue.remember_attempt(
-                attempt_id,
-                Attempt(now_ms, tuple((m, m.receive_count, m.visible_at_ms) for m in selection.picked)),
-            )
-        self._make_room(queue)
         return deliveries
 
     def _hand_out(self, queue: Queue, message: Message, visibility_ms: int, now_ms: int) -> Delivery:
         content, body = message.content, message.body
-        assert content is not None and body is not None
         queue.lease(message, visibility_ms, now_ms)
+        return self._delivery(queue, message, content, body, now_ms)
+
+    def _delivery(
+        self, queue: Queue, message: Message, content: Content | None, body: bytes | None, received_at_ms: int
+    ) -> Delivery:
+        assert content is not None and body is not None
         return Delivery(
-            self.ledger.receipts.handle(queue.number, message.id, message.receive_count, now_ms),
+            self.ledger.receipts.handle(queue.number, message.id, message.receive_count, received_at_ms),
             content,
             body,
             message.receive_count,
@@ -177,42 +186,20 @@ class Engine(Registry):
     def _repeat(self, queue: FifoQueue, attempt_id: str, visibility_ms: int, now_ms: int) -> list[Delivery] | None:
         """The same messages and handles again, for a receive that is retried with its ReceiveRequestAttemptId."""
         queue.settle(now_ms)
-        attempt = queue.repeatable(attempt_id, now_ms)
+        attempt = queue.attempts.find(attempt_id, now_ms)
         if attempt is None:
             return None
-        unread = [m for m, _, _ in attempt.messages if m.body is None]
+        unread = [m for m in attempt.messages if m.body is None]
         if unread:
             raise Absent(queue.content_read(unread))
         deliveries = []
-        for message, receive_count, _ in attempt.messages:
+        for message in attempt.messages:
             content, body = message.content, message.body
-            assert content is not None and body is not None
             queue.take_out(message)
             queue.set_lease(message, now_ms + visibility_ms, now_ms)
-            deliveries.append(
-                Delivery(
-                    self.ledger.receipts.handle(queue.number, message.id, receive_count, attempt.at_ms),
-                    content,
-                    body,
-                    receive_count,
-                    message.first_received_at_ms,
-                    message.group,
-                    sequence_number(message.order),
-                    message.source,
-                )
-            )
-        queue.remember_attempt(
-            attempt_id, Attempt(attempt.at_ms, tuple((m, n, m.visible_at_ms) for m, n, _ in attempt.messages))
-        )
+            deliveries.append(self._delivery(queue, message, content, body, attempt.at_ms))
+        queue.attempts.remember(attempt_id, attempt)
         return deliveries
-
-    def _move_dead_letters(self, queue: Queue, dead: list[Message], now_ms: int) -> None:
-        target = queue.dead_letter_target
-        if not dead or target is None:
-            return
-        for message in dead:
-            queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
-        self.available(target)
 
     # Handles
 
@@ -276,82 +263,95 @@ class Engine(Registry):
 
     def configure_queue(self, queue: Queue, settings: QueueSettings, attributes: dict[str, str]) -> None:
         super().configure_queue(queue, settings, attributes)
-        queue.retention_due_ms = None
         self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
 
     def reset(self) -> None:
-        """Delete every queue of every account, and every move task."""
+        """Delete every queue of every account, and every move task. All names are free at once, cooldowns or not."""
         self.moves.forget_all()
         for queue in self.queues():
             self.delete_queue(queue)
+        self.free_names()
 
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
         self._used.pop(queue, None)
+        self.deadlines.cancel(queue.wake_due)
+        self.deadlines.cancel(queue.retention_due)
         self._dismiss(queue)
 
     # Waiting receives
 
     def wait(self, queue: Queue, waiter: Waiter) -> None:
         """Let a receive that found nothing wait until a message is there, its time is up, or its queue is gone."""
-        queue.waiters.append(waiter)
+        queue.waiters[waiter] = None
         if waiter.until_ms is not None:
-            self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
+            waiter.deadline = self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
         self._schedule_wake(queue)
 
     def stop_waiting(self, queue: Queue, waiter: Waiter) -> None:
         """The waiting receive is over, whatever the reason."""
-        if waiter in queue.waiters:
-            queue.waiters.remove(waiter)
+        queue.waiters.pop(waiter, None)
+        self.deadlines.cancel(waiter.deadline)
 
     def serve(self, queue: Queue) -> None:
-        """Give what is available to the receives that wait, first come first served."""
-        while queue.waiters:
-            waiter = queue.waiters[0]
-            if not waiter.connected():
-                queue.waiters.popleft()
-                waiter.resume(())
-                continue
+        """Give what is available to the receives that wait, first come first served. Changes that this causes may lead back here:
+        the call that is at it goes on then.
+        """
+        if queue.serving:
+            return
+        queue.serving = True
+        try:
+            while queue.waiters and self._serve_first(queue):
+                pass
+        finally:
+            queue.serving = False
+        self._schedule_wake(queue)
+
+    def _serve_first(self, queue: Queue) -> bool:
+        """Whether to go on with the next."""
+        waiter = next(iter(queue.waiters))
+        deliveries: Sequence[Delivery] | None = ()
+        if waiter.connected():
             try:
                 deliveries = self._receive(queue, waiter.count, waiter.visibility_ms, waiter.attempt_id)
-            except (Absent, Yield, OverLimit):
-                queue.waiters.popleft()
-                waiter.resume(None)
-                break
-            if not deliveries:
-                break
-            queue.waiters.popleft()
-            waiter.resume(deliveries)
-        self._schedule_wake(queue)
+            except OverLimit:
+                return False
+            except (Absent, Yield, ServiceUnavailable):
+                deliveries = None
+            if deliveries is not None and not deliveries:
+                return False
+        self.stop_waiting(queue, waiter)
+        waiter.resume(deliveries)
+        return deliveries is not None
 
     def _dismiss(self, queue: Queue) -> None:
         while queue.waiters:
-            queue.waiters.popleft().resume(None)
+            queue.waiters.popitem(last=False)[0].resume(None)
 
     def _time_is_up(self, queue: Queue, waiter: Waiter) -> None:
         if waiter in queue.waiters:
-            queue.waiters.remove(waiter)
+            del queue.waiters[waiter]
             waiter.resume(())
 
     def _schedule_wake(self, queue: Queue) -> None:
         if not queue.waiters:
             return
         at_ms = queue.next_visible(self.ledger.now_ms())
-        if at_ms is not None and (queue.wake_due_ms is None or at_ms < queue.wake_due_ms):
-            queue.wake_due_ms = at_ms
-            self.deadlines.add(at_ms, lambda: self._wake(queue, at_ms))
+        if at_ms is not None and (queue.wake_due is None or at_ms < queue.wake_due.at_ms):
+            self.deadlines.cancel(queue.wake_due)
+            queue.wake_due = self.deadlines.add(at_ms, lambda: self._wake(queue))
 
-    def _wake(self, queue: Queue, due_ms: int) -> None:
-        if queue.wake_due_ms == due_ms:
-            queue.wake_due_ms = None
-            self.serve(queue)
+    def _wake(self, queue: Queue) -> None:
+        queue.wake_due = None
+        self.serve(queue)
 
     def available(self, queue: Queue) -> None:
         """The queue has more messages than before."""
-        due_ms = queue.retention_due_ms
-        if due_ms is None or queue.oldest_ms + queue.settings.retention_ms < due_ms:
+        self._use(queue)
+        due = queue.retention_due
+        if due is None or queue.oldest_ms + queue.settings.retention_ms < due.at_ms:
             self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
@@ -361,22 +361,22 @@ class Engine(Registry):
 
     def schedule_retention(self, queue: Queue) -> None:
         """Look for expired messages when the oldest has reached the retention period."""
-        if queue.messages == 0 or queue.deleted:
-            return
-        at_ms = queue.oldest_ms + queue.settings.retention_ms
-        queue.retention_due_ms = at_ms
-        self.deadlines.add(at_ms, lambda: self._retention_due(queue, at_ms))
-
-    def _retention_due(self, queue: Queue, due_ms: int) -> None:
-        if queue.retention_due_ms == due_ms and not queue.deleted:
-            self.start_job(lambda: self._expire_slice(queue))
+        self.deadlines.cancel(queue.retention_due)
+        queue.retention_due = None
+        if queue.messages and not queue.deleted:
+            at_ms = queue.oldest_ms + queue.settings.retention_ms
+            queue.retention_due = self.deadlines.add(at_ms, lambda: self.start_job(lambda: self._expire_slice(queue)))
 
     def _expire_slice(self, queue: Queue) -> bool:
-        if not queue.deleted and queue.expire_slice(self.ledger.now_ms()):
-            return True
-        queue.retention_due_ms = None
-        self.schedule_retention(queue)
-        return False
+        if queue.deleted:
+            return False
+        self._use(queue)
+        more = queue.expire_slice(self.ledger.now_ms())
+        if queue.waiters:
+            self.serve(queue)  # what expired may have locked its group
+        if not more:
+            self.schedule_retention(queue)
+        return more
 
     # Memory
 

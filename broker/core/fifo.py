@@ -6,11 +6,11 @@ The queue's delay is not written to messages: it counts from their arrival and c
 """
 
 from heapq import heappop, heappush
-from typing import NamedTuple
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.arrivals import Arrivals
+from broker.core.attempts import Attempts
 from broker.core.deduplication import Deduplication
 from broker.core.message import Message
 from broker.core.queue import Queue, Selection
@@ -18,13 +18,6 @@ from broker.core.queue_state import Counts
 from broker.core.timed import Timed
 from broker.core.window import Group, Waiting
 from broker.store.base import Page
-
-
-class Attempt(NamedTuple):
-    """What a receive with a ReceiveRequestAttemptId handed out: (message, its receive number, its visible_at_ms)."""
-
-    at_ms: int
-    messages: tuple[tuple[Message, int, int], ...]
 
 
 class FifoQueue(Queue):
@@ -40,7 +33,7 @@ class FifoQueue(Queue):
         self.looked_up: dict[int, Message | None] = {}
         self.hungry: set[str] = set()  # unlocked groups with nothing in memory and perhaps something in the store
         self.sleeping: list[tuple[int, str]] = []  # heap: (when the head's delay ends, group)
-        self.attempts: dict[str, Attempt] = {}
+        self.attempts = Attempts()
         self.active = empty  # whether all messages in flight are in memory
         self._activation: Read | None = None
         self._activation_stage = 0 if self.in_flight or self.delayed else 1
@@ -104,7 +97,7 @@ class FifoQueue(Queue):
                 self._take_from(group, selection, count, now_ms)
         if count > 0 and not (selection.picked or selection.dead or selection.expired):
             self._ask_for_more()
-        if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
+        if self.runs_low():
             self.ledger.prefetch(self._scan_read())
         return selection
 
@@ -187,6 +180,7 @@ class FifoQueue(Queue):
                 self._count(message, -1)
             self.timed.take_out(message)
             self._release(message)
+            self.attempts.touched(message.id)
             if self.waiting.holds(message):
                 self.waiting.put_back(message)
                 self._hold(message)
@@ -198,8 +192,6 @@ class FifoQueue(Queue):
     def _unlock(self, group: Group) -> None:
         group.in_flight -= 1
         assert group.in_flight >= 0
-        if group.in_flight:
-            return
         if group.messages:
             self.waiting.announce(group)
         elif group.more:
@@ -210,25 +202,6 @@ class FifoQueue(Queue):
     def expire_slice(self, now_ms: int) -> bool:
         self.activate()
         return super().expire_slice(now_ms)
-
-    # Repeated receives
-
-    def remember_attempt(self, attempt_id: str, attempt: Attempt) -> None:
-        """A receive with a ReceiveRequestAttemptId handed these out."""
-        for old in [a for a, kept in self.attempts.items() if attempt.at_ms - kept.at_ms >= limits.RECEIVE_ATTEMPT_MS]:
-            del self.attempts[old]
-        self.attempts[attempt_id] = attempt
-
-    def repeatable(self, attempt_id: str, now_ms: int) -> Attempt | None:
-        """The attempt, while it is recent and each of its messages is as that receive left it."""
-        attempt = self.attempts.get(attempt_id)
-        if attempt is None or now_ms - attempt.at_ms >= limits.RECEIVE_ATTEMPT_MS:
-            return None
-        for message, receive_count, visible_at_ms in attempt.messages:
-            untouched = message.receive_count == receive_count and message.visible_at_ms == visible_at_ms
-            if not untouched or visible_at_ms <= now_ms or self.leased.get(message.id) is not message:
-                return None
-        return attempt
 
     # Counts
 
@@ -273,13 +246,18 @@ class FifoQueue(Queue):
 
     def take_out(self, message: Message) -> None:
         self.looked_up.pop(message.id, None)
+        self.attempts.touched(message.id)
         known = self.leased.pop(message.id, None)
         if self.timed.take_out(message):
             self._release(message)
             self._unlock(self.waiting.group(message.group))
         elif known is not None or not message.leased:
-            if self.waiting.remove(message.id, message.group) is not None:
-                self._release(message)
+            removed = self.waiting.remove(message.id, message.group)
+            if removed is not None:
+                self._release(removed)
+                group = self.waiting.groups.get(message.group)
+                if group is not None and group.more and not group.messages:
+                    self.hungry.add(group.name or "")
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):

@@ -165,6 +165,12 @@ class Queue(QueueState):
         for message in sorted(chosen, key=lambda m: m.order, reverse=True):
             self._put_back(message)
 
+    def runs_low(self) -> bool:
+        """Whether to ask for the next page of waiting messages before it is missed. What is large is not read that far ahead."""
+        waiting = self.waiting
+        low = not waiting.scan_done and waiting.scan is None and waiting.count < limits.WAITING_LOW
+        return low and self.ledger.memory_bytes * 2 < self.ledger.memory_bytes_max
+
     def sort_out(self, message: Message, selection: Selection, now_ms: int) -> None:
         """Whether a candidate is handed out, moved to the dead-letter queue, or expired."""
         if message.enqueued_at_ms + self.settings.retention_ms <= now_ms:
@@ -192,7 +198,18 @@ class Queue(QueueState):
         if redrive is None or message.receive_count < redrive.max_receive_count:
             return False
         target = self.dead_letter_target
-        return target is not None and target is not self and target.settings.fifo == self.settings.fifo
+        if target is None or target is self or target.settings.fifo != self.settings.fifo:
+            return False
+        return message.source is None or not self._in_circle()
+
+    def _in_circle(self) -> bool:
+        """Whether dead letters come back here in the end: in such a circle of queues a message moves once, then it stays."""
+        passed: set[Queue] = set()
+        queue = self.dead_letter_target
+        while queue is not None and queue is not self and queue not in passed:
+            passed.add(queue)
+            queue = queue.dead_letter_target
+        return queue is self
 
     # Retention
 
@@ -215,18 +232,21 @@ class Queue(QueueState):
         generation = self.generation
 
         def arrive(read: Read, page: Page) -> None:
-            oldest_ms: int | None = None
+            times: list[int] = []
+            changed = dict(read.overlay)  # what was moved in meanwhile may be older than all that was read
             for row in page.rows:
+                message = changed.pop(row.id, None)
+                if row.id in read.overlay and message is None:
+                    continue
                 if row.enqueued_at_ms > expired_ms:
-                    oldest_ms = row.enqueued_at_ms
+                    times.append(row.enqueued_at_ms)
                     break
-                message = read.overlay[row.id] if row.id in read.overlay else self._known(row.id)
-                if message is None and row.id not in read.overlay:
-                    message = Message.restore(row)
-                if message is not None:
-                    self.take_out(message)
-                    self.discard(message)
-            self._swept[lane] = (oldest_ms, oldest_ms is None and page.more)
+                message = self._known(row.id) or message or Message.restore(row)
+                self.take_out(message)
+                self.discard(message)
+            more = not times and page.more
+            times += [m.enqueued_at_ms for m in changed.values() if m is not None and m.lane == lane]
+            self._swept[lane] = (min(times, default=None), more)
 
         return self.read(lambda store: store.oldest(generation, lane, limit=limits.SLICE_ROWS), arrive)
 
@@ -255,6 +275,10 @@ class Queue(QueueState):
             self.oldest_ms = message.enqueued_at_ms
         elif message.enqueued_at_ms < self.oldest_ms:
             self.oldest_ms = message.enqueued_at_ms
+        if message.lane in self._swept:
+            oldest_ms, more = self._swept[message.lane]
+            at_ms = message.enqueued_at_ms
+            self._swept[message.lane] = (at_ms if oldest_ms is None else min(oldest_ms, at_ms), more)
         self.messages += 1
         if message.group is not None:
             self.grouped = True

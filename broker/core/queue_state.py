@@ -6,12 +6,13 @@ forward to now.
 """
 
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from broker.core import limits
 from broker.core.absent import Read
+from broker.core.deadlines import Deadline
 from broker.core.ledger import Ledger
 from broker.core.message import Message
 from broker.core.settings import QueueName, QueueSettings
@@ -63,12 +64,13 @@ class QueueState(ABC):
         self.scan_from = 0
         self.oldest_ms = created_at_ms
         self.grouped = False
-        self.waiters: deque[Waiter] = deque()
+        self.waiters: OrderedDict[Waiter, None] = OrderedDict()  # the first that came first
+        self.serving = False  # a call is giving them what is available
         self.reads: list[Read] = []
         self._swept: dict[int, tuple[int | None, bool]] = {}  # lane -> (its oldest message's time, more to expire)
         self.held_bytes = 0  # of messages in memory
-        self.wake_due_ms: int | None = None  # when waiting receives are looked at again
-        self.retention_due_ms: int | None = None  # when expired messages are looked for
+        self.wake_due: Deadline | None = None  # when waiting receives are looked at again
+        self.retention_due: Deadline | None = None  # when expired messages are looked for
 
     @abstractmethod
     def reset_windows(self, *, empty: bool) -> None:

@@ -181,6 +181,12 @@ class Registry:
             batch.put_resource(TOMBSTONE_KIND, record_key(queue.name), _encoder.encode((queue.name, now_ms)))
             self._remember_deleted(queue.name, now_ms)
 
+    def free_names(self) -> None:
+        """Forget which queues were deleted lately."""
+        for name in self._tombstones:
+            self.ledger.batch.delete_resource(TOMBSTONE_KIND, record_key(name))
+        self._tombstones.clear()
+
     def purge_queue(self, queue: Queue) -> None:
         """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns (a user's)."""
         if self.cooldowns and not queue.settings.internal and self._within_cooldown(queue.purged_at_ms):

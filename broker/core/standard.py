@@ -55,7 +55,7 @@ class StandardQueue(StandardReads):
 
     def _read_ahead(self, now_ms: int) -> None:
         """Ask for pages before they are missed. A lease beyond the timed window would have to be looked up to be deleted."""
-        if not self.waiting.scan_done and self.waiting.count < limits.WAITING_LOW and self.waiting.scan is None:
+        if self.runs_low():
             self.ledger.prefetch(self.scan_read())
         if not self.timed.done and len(self.timed) < limits.TIMED_MAX and self._timed_read is None:
             self.ledger.prefetch(self.timed_read(now_ms))
@@ -221,8 +221,9 @@ class StandardQueue(StandardReads):
         if self.timed.take_out(message):
             self._release(message)
         elif not self._drop_found(message.id) and not message.leased:
-            if self.waiting.remove(message.id, message.group) is not None:
-                self._release(message)
+            removed = self.waiting.remove(message.id, message.group)
+            if removed is not None:
+                self._release(removed)
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from broker.core.deadlines import Deadline
 from broker.core.message import Delivery
 
 
@@ -13,7 +14,7 @@ class Waiter:
     its caller, because rows are absent.
     """
 
-    __slots__ = ("count", "visibility_ms", "attempt_id", "until_ms", "connected", "resume")
+    __slots__ = ("count", "visibility_ms", "attempt_id", "until_ms", "connected", "resume", "deadline")
 
     def __init__(
         self,
@@ -30,3 +31,4 @@ class Waiter:
         self.until_ms = until_ms
         self.connected = connected
         self.resume = resume
+        self.deadline: Deadline | None = None  # when its time is up

@@ -168,6 +168,7 @@ class Waiting:
                 group.messages.remove(message)
                 self.count -= 1
                 self.announce(group)
+                self.forget_if_empty(group)
                 return message
         return None
 

@@ -13,7 +13,7 @@ class Call:
     """One request, as far as a handler may know it."""
 
     runtime: "Runtime"
-    protocol: Literal["json", "query"]
+    protocol: Literal["json", "query", "rest"]
     account: str  # 12 digits
     region: str
     signed: bool  # whether the request carried credentials

@@ -14,6 +14,7 @@ from broker.clock import Chance, Clock
 from broker.core.absent import Absent, Read, Yield
 from broker.core.deadlines import Deadlines
 from broker.core.engine import Engine, Job
+from broker.core.errors import OverLimit
 from broker.core.ledger import Ledger
 from broker.core.message import Delivery
 from broker.core.queue import Queue
@@ -28,6 +29,7 @@ T = TypeVar("T")
 P = TypeVar("P", bound="Part")
 
 GRANT: Final = 1_000_000
+_RETRY_S: Final = 1.0  # how long a job lets a store be that could not be read
 _log = logging.getLogger("pombo.runtime")
 
 
@@ -73,6 +75,8 @@ class Runtime:
         self._fetching: dict[Read, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._jobs = 0
+        self._woken: set[object] = set()  # receives whose turn it is: they are making their call again
+        self._failures = 0  # commits that failed, and took with them what had been computed
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._ready = asyncio.Event()
@@ -144,45 +148,61 @@ class Runtime:
 
         The wait ends when either message time or process time has passed it.
         """
+        name = queue.name
         visibility_ms = queue.settings.visibility_ms if visibility_ms is None else visibility_ms
         wait_ms = queue.settings.receive_wait_ms if wait_ms is None else wait_ms
         until_ms = self.clock.now_ms() + wait_ms
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_ms / 1000
-        while True:
-            if not connected():
-                return ()
-            deliveries: Sequence[Delivery] | None
-            deliveries = await self.call(self._receive, queue.name, count, visibility_ms, attempt_id)
-            if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
-                return deliveries
-            queue = self.engine.find_queue(queue.name)
-            deliveries = await self._wait(queue, count, visibility_ms, attempt_id, until_ms, until_s, connected)
-            if deliveries is not None:
-                return deliveries
+        turn = object()
+        try:
+            while True:
+                if not connected():
+                    return ()
+                deliveries: Sequence[Delivery] | None
+                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, wait_ms > 0)
+                self._end_turn(turn)
+                if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
+                    return deliveries
+                queue = self.engine.find_queue(name)
+                waiter = Waiter(count, visibility_ms, attempt_id, until_ms, connected, lambda _: None)
+                deliveries = await self._wait(queue, waiter, until_s, turn)
+                if deliveries is not None:
+                    return deliveries
+        finally:
+            if turn in self._woken:
+                # It was this receive's turn and it did not take it: those behind must not wait for it.
+                self._end_turn(turn)
+                if self._ready.is_set() and self.engine.has_queue(name):
+                    self.engine.serve(self.engine.find_queue(name))
+                    self.commits.kick()
 
-    def _receive(self, name: QueueName, count: int, visibility_ms: int, attempt_id: str | None) -> Sequence[Delivery]:
+    def _receive(
+        self, name: QueueName, count: int, visibility_ms: int, attempt_id: str | None, waits: bool
+    ) -> Sequence[Delivery]:
         # By name: after a failed commit the queue is another object.
-        return self.engine.receive(self.engine.find_queue(name), count, visibility_ms, attempt_id)
+        try:
+            return self.engine.receive(self.engine.find_queue(name), count, visibility_ms, attempt_id)
+        except OverLimit:
+            if waits:
+                return ()  # AWS: the error is for short polls, a long one waits for room
+            raise
 
-    async def _wait(
-        self,
-        queue: Queue,
-        count: int,
-        visibility_ms: int,
-        attempt_id: str | None,
-        until_ms: int,
-        until_s: float,
-        connected: Callable[[], bool],
-    ) -> Sequence[Delivery] | None:
+    async def _wait(self, queue: Queue, waiter: Waiter, until_s: float, turn: object) -> Sequence[Delivery] | None:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Sequence[Delivery] | None] = loop.create_future()
+        connected = waiter.connected
 
         def resume(deliveries: Sequence[Delivery] | None) -> None:
             if not future.done():
                 future.set_result(deliveries)
+                if deliveries is None:
+                    self._woken.add(turn)
+                    self._quiet.clear()
 
-        waiter = Waiter(count, visibility_ms, attempt_id, until_ms, connected, resume)
+        # Once its time is up, or its caller has given up, it is served no more, even before this coroutine goes on.
+        waiter.connected = lambda: not future.done() and connected()
+        waiter.resume = resume
         self.engine.wait(queue, waiter)
         timer = loop.call_at(until_s, resume, ())
         try:
@@ -191,12 +211,16 @@ class Runtime:
             timer.cancel()
             self.engine.stop_waiting(queue, waiter)
 
+    def _end_turn(self, turn: object) -> None:
+        self._woken.discard(turn)
+        self._look_whether_quiet()
+
     def dismiss_waiters(self) -> None:
         """Answer every waiting receive now, empty-handed: the broker is about to stop."""
         self._closing = True
         for queue in self.engine.queues():
             while queue.waiters:
-                queue.waiters.popleft().resume(())
+                queue.waiters.popitem(last=False)[0].resume(())
 
     def durable(self) -> "asyncio.Future[None] | None":
         """What a reply computed now must wait for; None where everything that it may show is on disk."""
@@ -218,8 +242,16 @@ class Runtime:
         self.start_work(self._run_job(job))
 
     async def _run_job(self, job: Job) -> None:
-        while await self.call(job):
-            await asyncio.sleep(0)
+        failures = self._failures
+        while self._failures == failures:  # after a failed commit recovery starts it again
+            try:
+                if not await self.call(job):
+                    return
+            except ServiceUnavailable as error:
+                _log.warning("a background job has to wait: %s", error)
+                await asyncio.sleep(_RETRY_S if self._failures == failures else 0)
+            else:
+                await asyncio.sleep(0)
 
     def start_work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the requests. It counts as under way from here on."""
@@ -235,12 +267,15 @@ class Runtime:
             _log.warning("work in the background was interrupted: %s", error)
         finally:
             self._jobs -= 1
-            if self._jobs == 0:
-                self._quiet.set()
+            self._look_whether_quiet()
+
+    def _look_whether_quiet(self) -> None:
+        if not self._jobs and not self._woken:
+            self._quiet.set()
 
     async def quiet(self) -> None:
-        """Until no job runs and everything is committed."""
-        while self._jobs or self.commits.committed < self.commits.newest:
+        """Until no job runs, whoever was woken has looked, and everything is committed."""
+        while not self._quiet.is_set() or self.commits.committed < self.commits.newest:
             await self._quiet.wait()
             await self.commits.until(self.commits.newest)
 
@@ -314,17 +349,24 @@ class Runtime:
             self._fatal(error)
             return
         _log.error("a commit failed; rebuilding memory from the store: %s", error)
+        self._failures += 1
         self._ready.clear()
         self.engine.forget()
         for part in self._parts.values():
             part.forget()
-        self._spawn(self._rebuild())
+        self._spawn(self._rebuild()).add_done_callback(self._rebuilt)
 
     async def _rebuild(self) -> None:
         recovered = await self.commits.on_writer(self.store.recover)
         self._recover(recovered)
         self.commits.resume(recovered.batch_number)
         self._ready.set()
+
+    def _rebuilt(self, task: "asyncio.Task[None]") -> None:
+        """A store that cannot be read either leaves nothing to answer from: requests must not wait for ever."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fatal(error)
 
     def _recover(self, recovered: Recovered) -> None:
         self.engine.recover(recovered)

@@ -81,5 +81,7 @@ class Timekeeper:
 
     def _tick(self) -> None:
         self._timer = None
-        self._run_due()
-        self._arm()
+        try:
+            self._run_due()
+        finally:
+            self._arm()

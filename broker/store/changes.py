@@ -10,7 +10,9 @@ the store then clears away in slices: nothing that refers to a dropped generatio
 
 from typing import Final, NamedTuple
 
-LANE_READY: Final = 0  # became available when it arrived; within a lane, order and enqueue time grow together
+# Became available when it arrived. Within a lane, order and enqueue time grow together, and what a later batch adds to a queue's
+# LANE_READY has a larger order than all before.
+LANE_READY: Final = 0
 LANE_LATER: Final = 1  # arrived delayed, or was moved in from another queue
 
 

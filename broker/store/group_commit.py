@@ -212,7 +212,7 @@ class GroupCommit:
         elif self._clear_now and self._clear_next and self._closed is None:
             self._clear_now = False
             self._start(self._store.clear_dropped, self._finish_clearing)
-        elif self._gathering:
+        elif self._gathering or self._parked:  # what they wait for may have come to nothing
             self._cut_when_quiet()
         elif self._closed is not None:
             self._stop_if_closing()

@@ -19,6 +19,8 @@ CREATE TABLE message (
     queue INTEGER NOT NULL,
     lane INTEGER NOT NULL,
     ord INTEGER NOT NULL,
+    -- Which stretch of its queue it belongs to: some thousands of messages that follow each other (see stretches.py).
+    stretch INTEGER NOT NULL,
     grp TEXT,
     enqueued_at_ms INTEGER NOT NULL,
     content BLOB NOT NULL
@@ -26,7 +28,8 @@ CREATE TABLE message (
 
 -- `grp` is in it so that a scan passes over the messages of skipped groups without leaving the index.
 CREATE INDEX message_place ON message (queue, lane, ord, grp);
-CREATE INDEX message_group ON message (queue, grp, ord, lane) WHERE grp IS NOT NULL AND lane = 0;
+-- By stretch first: messages that are sent or deleted together then lie together in it, however many groups they belong to.
+CREATE INDEX message_group ON message (queue, stretch, grp, ord, lane) WHERE grp IS NOT NULL AND lane = 0;
 -- The few messages that a FIFO queue got by a move: for all others, order of arrival is order in the queue.
 CREATE INDEX message_renumbered ON message (queue, id) WHERE ord <> id;
 

@@ -22,14 +22,49 @@ from broker.store.changes import DeduplicationRow
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
+_ALL_BYTES: Final = 1 << 62
 
 
-class _ClosingConnection(sqlite3.Connection):
-    """A connection that another thread can wait for to be closed."""
+class _PageValues(dict[str, Any]):
+    """The values of one of the page statements. `limit` and `bytes_max` end the page."""
+
+
+class _PageCursor(sqlite3.Cursor):
+    """Makes a Page of the rows of a page statement, in the reading thread, and reads no further than the page goes."""
+
+    page: _PageValues
+
+    def fetchall(self) -> list[Any]:
+        rows: list[StoredMessage] = []
+        limit, bytes_max, size = self.page["limit"], self.page["bytes_max"], 0
+        batch_number, full, more = 0, False, False
+        for row in self:
+            if full:
+                more = True
+                break
+            batch_number = row[0]
+            if row[1] is None:
+                break  # nothing but the number of the batch
+            rows.append(StoredMessage._make(row[1:]))
+            size += len(row[-1] or b"")
+            full = len(rows) >= limit or size >= bytes_max
+        self.close()
+        return [Page(batch_number, rows, more)]
+
+
+class _ReadConnection(sqlite3.Connection):
+    """A connection that reads pages as such, and that another thread can wait for to be closed."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.closed = threading.Event()
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        if not isinstance(values, _PageValues):
+            return super().execute(statement, values)
+        cursor = self.cursor(_PageCursor)
+        cursor.page = values
+        return cursor.execute(statement, values)
 
     def close(self) -> None:
         super().close()
@@ -45,7 +80,7 @@ class _Reader:
         self._query_only = query_only
         self._opening = asyncio.Lock()
         self._connection: aiosqlite.Connection | None = None
-        self._raw: _ClosingConnection | None = None
+        self._raw: _ReadConnection | None = None
 
     async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
         connection = self._connection or await self._open()
@@ -65,8 +100,8 @@ class _Reader:
                 self._connection = connection
             return self._connection
 
-    def _make(self, *arguments: Any, **options: Any) -> _ClosingConnection:
-        self._raw = _ClosingConnection(*arguments, **options)
+    def _make(self, *arguments: Any, **options: Any) -> _ReadConnection:
+        self._raw = _ReadConnection(*arguments, **options)
         return self._raw
 
     def close(self) -> None:
@@ -106,34 +141,43 @@ class SqliteReads:
     async def scan(
         self, queue: int, after_order: int, *, skip_groups: tuple[str, ...], unleased: bool, limit: int, bytes_max: int
     ) -> Page:
-        values: dict[str, Any] = {
-            "queue": queue,
-            "after_order": after_order,
-            "limit": limit,
-            "bytes_max": bytes_max,
-            "skip_group": skip_groups[0] if skip_groups else None,
-            "skip_groups": orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
-        }
-        return await _page(self._pages, sql.SCAN[min(len(skip_groups), 2), unleased], values)
+        return await _page(
+            self._pages,
+            sql.SCAN[min(len(skip_groups), 2), unleased],
+            queue=queue,
+            after_order=after_order,
+            skip_group=skip_groups[0] if skip_groups else None,
+            skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
+            limit=limit,
+            bytes_max=bytes_max,
+        )
 
     async def group(
         self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
     ) -> Page:
-        values = {"queue": queue, "group": group, "after_order": after_order, "limit": limit, "bytes_max": bytes_max}
-        return await _page(self._pages, sql.GROUP[unleased], values)
+        return await _page(
+            self._pages,
+            sql.GROUP[unleased],
+            queue=queue,
+            group=group,
+            after_order=after_order,
+            limit=limit,
+            bytes_max=bytes_max,
+        )
 
     async def timed(
         self, queue: int, after: tuple[int, int], *, content_until_ms: int, limit: int, bytes_max: int
     ) -> Page:
-        values = {
-            "queue": queue,
-            "after_ms": after[0],
-            "after_id": after[1],
-            "content_until_ms": content_until_ms,
-            "limit": limit,
-            "bytes_max": bytes_max,
-        }
-        return await _page(self._pages, sql.TIMED, values)
+        return await _page(
+            self._pages,
+            sql.TIMED,
+            queue=queue,
+            after_ms=after[0],
+            after_id=after[1],
+            content_until_ms=content_until_ms,
+            limit=limit,
+            bytes_max=bytes_max,
+        )
 
     async def count_timed(
         self, queue: int, after_ms: int, until_ms: int, *, by_group: bool
@@ -144,20 +188,18 @@ class SqliteReads:
         return rows[0][0], [(group, received, waiting) for _, exists, group, received, waiting in rows if exists]
 
     async def in_flight(self, queue: int, after_id: int, *, now_ms: int, limit: int) -> Page:
-        values = {"queue": queue, "after_id": after_id, "now_ms": now_ms, "limit": limit, "bytes_max": 1}
-        return await _page(self._pages, sql.IN_FLIGHT, values)
+        return await _page(self._pages, sql.IN_FLIGHT, queue=queue, after_id=after_id, now_ms=now_ms, limit=limit)
 
     async def messages(self, ids: tuple[int, ...], *, content: bool) -> Page:
-        values = {"ids": orjson.dumps(ids).decode(), "limit": len(ids), "bytes_max": 1}
-        return await _page(self._pages, sql.MESSAGES[content], values)
+        return await _page(self._pages, sql.MESSAGES[content], ids=orjson.dumps(ids).decode(), limit=len(ids))
 
     async def oldest(self, queue: int, lane: int, *, limit: int) -> Page:
-        values = {"queue": queue, "lane": lane, "limit": limit, "bytes_max": 1}
-        return await _page(self._pages, sql.OLDEST, values)
+        return await _page(self._pages, sql.OLDEST, queue=queue, lane=lane, limit=limit)
 
     async def look(self, queue: int, after_id: int, *, limit: int, bytes_max: int) -> Page:
-        values = {"queue": queue, "after_id": after_id, "limit": limit, "bytes_max": bytes_max}
-        return await _page(self._administration, sql.LOOK, values)
+        return await _page(
+            self._administration, sql.LOOK, queue=queue, after_id=after_id, limit=limit, bytes_max=bytes_max
+        )
 
     async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
         assert self._pages is not None, "the store is not open"
@@ -185,18 +227,9 @@ class SqliteReads:
                 os.unlink(part)
 
 
-async def _page(reader: _Reader | None, statement: str, values: Mapping[str, Any]) -> Page:
-    """Run one of the page statements: the number of the batch, the row's place, how many were found, then the message."""
+async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
+    """Run one of the page statements."""
     assert reader is not None, "the store is not open"
-    found = await reader.fetch(statement, values)
-    batch_number, first, how_many, *_ = found[0]
-    if first is None:
-        return Page(batch_number, [], more=False)
-    found.sort(key=_place)
-    rows = [StoredMessage._make((*row[3:9], row[9] == 1, *row[10:])) for row in found]
-    return Page(batch_number, rows, more=how_many > len(rows))
-
-
-def _place(row: tuple[Any, ...]) -> int:
-    place: int = row[1]
-    return place
+    (page,) = await reader.fetch(statement, _PageValues(values, bytes_max=bytes_max))
+    assert isinstance(page, Page)
+    return page

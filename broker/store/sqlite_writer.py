@@ -14,7 +14,8 @@ from typing import Any, Final
 from broker.clock import process_time_s
 from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
-from broker.store.changes import Batch, CounterRow
+from broker.store.changes import LANE_READY, Batch, CounterRow
+from broker.store.stretches import Stretches
 
 _SLICE_S: Final = 0.003
 _SLICE_ROWS: Final = 128
@@ -40,6 +41,7 @@ class Writer:
         self.connection = connection
         self._path = path
         self._synchronous = synchronous
+        self._stretches = Stretches()
 
     def recover(self) -> Recovered:
         """What is committed, but for messages and deduplication entries."""
@@ -68,11 +70,11 @@ class Writer:
     def _write(self, batch: Batch) -> None:
         if batch.messages:
             arrived = batch.messages.values()
-            self._put(sql.PUT_MESSAGE, [row[:7] for row in arrived])
+            self._put(sql.PUT_MESSAGE, [(self._stretch(row[1], row[2], batch.number), *row[:7]) for row in arrived])
             self._put(sql.PUT_BODY, [(row[0], row[7]) for row in arrived])
         if batch.moves:
             moved = batch.moves.values()
-            self._put(sql.MOVE_MESSAGE, list(moved))
+            self._put(sql.MOVE_MESSAGE, [(*row, self._stretch(row[1], row[2], batch.number)) for row in moved])
             self._put(sql.MOVE_LEASE, [row[:2] for row in moved])
         if batch.leases:
             self._put(sql.PUT_LEASE, list(batch.leases.values()))
@@ -93,6 +95,9 @@ class Writer:
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
         self.connection.execute(sql.MARK_BATCH, (batch.number, batch.message_time_ms))
+
+    def _stretch(self, queue: int, lane: int, batch_number: int) -> int:
+        return self._stretches.place(queue, batch_number) if lane == LANE_READY else 0
 
     def _delete_messages(self, ids: Iterable[int]) -> None:
         rows = [(message_id,) for message_id in ids]

@@ -57,10 +57,10 @@ def _delete(table: str, key: str) -> Rows:
     return Rows(1, lambda size: f"DELETE FROM {table} WHERE {key} IN ({', '.join('?' * size)})")
 
 
-PUT_MESSAGE: Final = _put("message", "id, queue, lane, ord, grp, enqueued_at_ms, content")
+PUT_MESSAGE: Final = _put("message", "stretch, id, queue, lane, ord, grp, enqueued_at_ms, content")
 PUT_BODY: Final = _put("body", "id, body")
 PUT_LEASE: Final = _put("lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source")
-MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms"))
+MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms", "stretch"))
 # A lease follows its message; where the batch holds a new one, that replaces this row right after.
 MOVE_LEASE: Final = _move("lease", ("queue",))
 DELETE_MESSAGE: Final = _delete("message", "id")
@@ -114,30 +114,23 @@ DELETE_FORGOTTEN: Final = "DELETE FROM deduplication WHERE queue = ? AND bucket 
 CLEARED_BUCKETS: Final = "DELETE FROM forgotten WHERE queue = ?"
 FREE_PAGES: Final = "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
 
-# ---- Pages. Each is one statement, so one read transaction: it picks ids (column `a` is what the page is ordered by), sums
-# up the sizes of the bodies, and fetches contents only of the rows that fit. `length` of a blob reads its header alone.
-
-_SIZE = "(SELECT length(body.body) FROM body WHERE body.id = m.id) AS size"
+# ---- Pages. Each is one statement, so one read transaction: it picks ids in the page's order, one more than may be wanted, and
+# looks up what is to be known of each, one by one. Whoever reads stops at the row that fills the page, and nothing beyond it is
+# looked up. (A part with a LIMIT is put together first, and read in the order in which it was.)
 
 _PAGE = """
-WITH picked AS ({picked}),
-sized AS (
-    SELECT id, row_number() OVER place AS n, count(*) OVER () AS found,
-           sum(size) OVER (place ROWS UNBOUNDED PRECEDING) - size AS before
-    FROM picked WINDOW place AS (ORDER BY a, id)
-)
-SELECT meta.batch_number, s.n, s.found, m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
+SELECT meta.batch_number, m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
        coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0), coalesce(l.first_received_at_ms, 0), l.source,
        {content}, {body}
 FROM meta
-LEFT JOIN sized AS s ON s.n = 1 OR (s.n <= :limit AND s.before < :bytes_max)
-LEFT JOIN message AS m ON m.id = s.id
-LEFT JOIN lease AS l ON l.id = s.id
+LEFT JOIN ({picked}) AS p
+LEFT JOIN message AS m ON m.id = p.id
+LEFT JOIN lease AS l ON l.id = p.id
 """
 
 
 def _with_content(picked: str) -> str:
-    return _PAGE.format(picked=picked, content="m.content", body="b.body") + "LEFT JOIN body AS b ON b.id = s.id"
+    return _PAGE.format(picked=picked, content="m.content", body="b.body") + "LEFT JOIN body AS b ON b.id = p.id"
 
 
 def _without_content(picked: str) -> str:
@@ -152,7 +145,7 @@ _ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
 
 def _scan(conditions: str) -> str:
     return _with_content(
-        f"SELECT m.id, m.ord AS a, {_SIZE} FROM message AS m INDEXED BY message_place"
+        "SELECT m.id FROM message AS m INDEXED BY message_place"
         f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after_order{conditions} ORDER BY m.ord LIMIT :limit + 1"
     )
 
@@ -165,11 +158,26 @@ SCAN: Final = {
 }
 
 
+# From the stretch of the next message on, whatever its group, to the last that holds grouped ones. Each is found as it is needed.
+_STRETCHES = """
+WITH RECURSIVE stretch (n) AS (
+    SELECT (SELECT stretch FROM message INDEXED BY message_place
+        WHERE queue = :queue AND lane = 0 AND ord > :after_order ORDER BY ord LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.stretch FROM message AS next INDEXED BY message_group
+        WHERE next.queue = :queue AND next.stretch > stretch.n AND next.grp IS NOT NULL AND next.lane = 0
+        ORDER BY next.stretch LIMIT 1)
+    FROM stretch WHERE stretch.n IS NOT NULL
+)
+"""
+
+
 def _group(conditions: str) -> str:
+    # Stretches come in their order, and so do the messages of each: nothing is left to be sorted.
     return _with_content(
-        f"SELECT m.id, m.ord AS a, {_SIZE} FROM message AS m INDEXED BY message_group"
-        f" WHERE m.queue = :queue AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order{conditions}"
-        " ORDER BY m.ord LIMIT :limit + 1"
+        f"{_STRETCHES} SELECT m.id FROM stretch CROSS JOIN message AS m INDEXED BY message_group"
+        " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order"
+        f"{conditions} LIMIT :limit + 1"
     )
 
 
@@ -181,10 +189,7 @@ GROUP: Final = {False: _group(""), True: _group(_UNLEASED)}
 TIMED: Final = (
     _PAGE.format(
         picked=(
-            "SELECT m.id, m.visible_at_ms AS a,"
-            " CASE WHEN m.visible_at_ms <= :content_until_ms"
-            " THEN (SELECT length(body.body) FROM body WHERE body.id = m.id) ELSE 0 END AS size"
-            " FROM ("
+            "SELECT m.id FROM ("
             + " UNION ALL ".join(
                 "SELECT * FROM (SELECT id, visible_at_ms FROM lease INDEXED BY lease_due"
                 f" WHERE queue = :queue AND {condition} ORDER BY visible_at_ms, id LIMIT :limit + 1)"
@@ -195,7 +200,7 @@ TIMED: Final = (
         content="CASE WHEN l.visible_at_ms <= :content_until_ms THEN m.content END",
         body="b.body",
     )
-    + "LEFT JOIN body AS b ON b.id = s.id AND l.visible_at_ms <= :content_until_ms"
+    + "LEFT JOIN body AS b ON b.id = p.id AND l.visible_at_ms <= :content_until_ms"
 )
 
 _ENDING = (
@@ -221,25 +226,25 @@ COUNT_TIMED: Final = {
 
 # Received and not yet visible again, by id. Sorts, but keeps no more than the page while it does.
 IN_FLIGHT: Final = _without_content(
-    "SELECT m.id, m.id AS a, 0 AS size FROM lease AS m INDEXED BY lease_due"
+    "SELECT m.id FROM lease AS m INDEXED BY lease_due"
     " WHERE m.queue = :queue AND m.visible_at_ms > :now_ms AND m.id > :after_id AND m.receive_count > 0"
     " ORDER BY m.id LIMIT :limit + 1"
 )
 
-_IDS = "SELECT m.id, m.id AS a, 0 AS size FROM message AS m WHERE m.id IN (SELECT value FROM json_each(:ids))"
+_IDS = "SELECT m.id FROM message AS m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id LIMIT :limit + 1"
 
 # By content: these messages, wherever they are.
 MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
 
 # The front of a lane.
 OLDEST: Final = _without_content(
-    "SELECT m.id, m.ord AS a, 0 AS size FROM message AS m INDEXED BY message_place"
+    "SELECT m.id FROM message AS m INDEXED BY message_place"
     " WHERE m.queue = :queue AND m.lane = :lane ORDER BY m.ord LIMIT :limit + 1"
 )
 
 # A queue by id: in each lane order is id, but for the few messages that message_renumbered lists.
 LOOK: Final = _with_content(
-    f"SELECT m.id, m.id AS a, {_SIZE} FROM ("
+    "SELECT m.id FROM ("
     + " UNION ALL ".join(
         f"SELECT * FROM (SELECT id FROM message INDEXED BY {index} WHERE {condition} ORDER BY {key} LIMIT :limit + 1)"
         for index, condition, key in (

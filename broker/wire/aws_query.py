@@ -25,7 +25,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 class _Unfit(Exception):
-    """A text is not of its member's type."""
+    """A text is not of its member's type, or a map's key is there already."""
 
     def __init__(self, at: str, text: str, expected: str) -> None:
         super().__init__(at)
@@ -170,8 +170,13 @@ def _map_reader(kind: inspect.DictType, key: str, value: str) -> _Reader:
 
     def read_entry(form: _Form, at: str, found: dict[str, Any]) -> None:
         content = item(form, f"{at}.{value}." if is_struct else f"{at}.{value}")
-        if f"{at}.{key}" in form.values:
-            found[form.values[f"{at}.{key}"]] = "" if content is _ABSENT else content
+        named = form.values.get(f"{at}.{key}")
+        if named is None and (content is _ABSENT or content == {}):
+            return  # names that mean nothing
+        named = named or ""  # the operation says what it thinks of an empty name
+        if named in found:
+            raise _Unfit(f"{at}.{key}", named, "given only once")
+        found[named] = "" if content is _ABSENT else content
 
     def read(form: _Form, name: str) -> Any:
         base = f"{name}.entry" if f"{name}.entry" in form.prefixes else name

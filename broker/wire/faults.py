@@ -1,18 +1,16 @@
 """Errors on the wire: the one place where an error becomes a status, headers and a body, for each protocol."""
 
-import re
 from xml.sax.saxutils import escape
 
 import msgspec
 
-from broker.errors import AwsError
+from broker.errors import AwsError, told
 from broker.wire.http import HttpResponse
 
 JSON_TYPE = "application/x-amz-json-1.0"
 XML_TYPE = "text/xml"
+REST_TYPE = "application/json"
 XML_DECLARATION = '<?xml version="1.0"?>'
-_MESSAGE_MAX = 4096
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class SerializationException(AwsError):
@@ -61,6 +59,18 @@ class MalformedInput(AwsError):
     namespace = "com.amazon.coral.service"
 
 
+class MethodNotAllowed(AwsError):
+    """Neither protocol has this HTTP method."""
+
+    shape = "MethodNotAllowedException"
+    query_code = "MethodNotAllowed"
+    namespace = "com.amazon.coral.service"
+    status = 405
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"The HTTP method {method} is not allowed.")
+
+
 class RequestEntityTooLarge(AwsError):
     """The body is larger than any request may be."""
 
@@ -104,9 +114,13 @@ def xml_fault(error: AwsError, request_id: str, namespace: str, *, detail: bool)
     return HttpResponse(error.status, body.encode(), {"Content-Type": XML_TYPE, "x-amzn-RequestId": request_id})
 
 
-def told(message: str) -> str:
-    """An error's text as its caller is told it: what the caller sent comes back at a sensible length, and fit for XML."""
-    return _NOT_XML.sub("?", message[:_MESSAGE_MAX])
+def rest_fault(error: AwsError, request_id: str) -> HttpResponse:
+    """An error in REST-JSON."""
+    body = msgspec.json.encode(
+        {"Type": "User" if error.sender else "Service", error.message_member: told(error.message), **error.details}
+    )
+    headers = {"Content-Type": REST_TYPE, "x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.shape}
+    return HttpResponse(error.status, body, headers)
 
 
 def escape_text(text: str) -> str:

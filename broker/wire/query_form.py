@@ -20,9 +20,14 @@ class _StrayEscape(Exception):
 
 def parse_form(raw: bytes) -> dict[str, str]:
     """The parameters of a form; of one that is given twice, the last. Raises MalformedInput."""
+    return dict(parse_pairs(raw))
+
+
+def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
+    """The same with every occurrence, in order."""
     if raw.count(b"&") >= PARAMETERS_MAX:
         raise MalformedInput(f"The request has more than {PARAMETERS_MAX} parameters.")
-    form: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     slow = 0
     try:
         for pair in raw.split(b"&"):
@@ -30,15 +35,15 @@ def parse_form(raw: bytes) -> dict[str, str]:
                 continue
             name, _, value = pair.partition(b"=")
             try:
-                form[_unescape(name).decode()] = _unescape(value).decode()
+                pairs.append((_unescape(name).decode(), _unescape(value).decode()))
             except _StrayEscape:
                 slow += pair.count(b"%")
                 if slow > _STRAYS_MAX:
                     raise MalformedInput("The request is not a valid form.") from None
-                form[_unescape_slowly(name).decode()] = _unescape_slowly(value).decode()
+                pairs.append((_unescape_slowly(name).decode(), _unescape_slowly(value).decode()))
     except UnicodeDecodeError:
         raise MalformedInput("The request is not valid UTF-8.") from None
-    return form
+    return pairs
 
 
 def _unescape(part: bytes) -> bytes:

@@ -18,9 +18,18 @@ from broker.services.operation import Service
 from broker.services.runtime import Runtime
 from broker.wire.aws_json import JsonCodec
 from broker.wire.aws_query import QueryCodec
-from broker.wire.faults import InvalidAction, MissingAction, UnknownOperation, json_fault, xml_fault
+from broker.wire.faults import (
+    InvalidAction,
+    MethodNotAllowed,
+    MissingAction,
+    UnknownOperation,
+    json_fault,
+    rest_fault,
+    xml_fault,
+)
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.query_form import parse_form
+from broker.wire.rest_json import RestCodec, RestRoutes
 from broker.wire.sigv4 import identify
 
 OFF_LOOP_BYTES: Final = 65_536
@@ -59,7 +68,10 @@ class Router:
         self._query: dict[tuple[str, str], QueryCodec] = {}  # by version and action
         self._by_service: dict[tuple[str, str], QueryCodec] = {}
         self._by_action: dict[str, QueryCodec] = {}
+        self._rest = RestRoutes(services)
         for s in services:
+            if not s.query_version:
+                continue
             for name, operation in s.operations.items():
                 codec = QueryCodec(operation, s)
                 self._query[s.query_version, name] = self._by_service[s.name, name] = codec
@@ -71,16 +83,25 @@ class Router:
         """The reply to a request. Raises nothing."""
         request_id = self._runtime.chance.uuid()
         target = request.headers.get("x-amz-target")
+        if target is None and self._rest.takes(request.path):
+            return await self._handle_rest(request, request_id)
+        if request.method != "POST" and (request.method != "GET" or target is not None):
+            # A preflight or a HEAD that names an action in its query string carries nothing out.
+            response = self.refuse(request.path, request.headers, MethodNotAllowed(request.method))
+            response.headers["Allow"] = "GET, POST" if target is None else "POST"
+            return response
         if target is not None:
             return await self._handle_json(request, target, request_id)
         return await self._handle_query(request, request_id)
 
-    def refuse(self, headers: Mapping[str, str], error: AwsError) -> HttpResponse:
+    def refuse(self, path: str, headers: Mapping[str, str], error: AwsError) -> HttpResponse:
         """The reply to a request that the transport could not hand over: its body was too large, or unreadable."""
         request_id = self._runtime.chance.uuid()
         target = headers.get("x-amz-target")
         if target is not None:
             return self._refused(json_fault(error, request_id), target, request_id, error)
+        if self._rest.takes(path):
+            return self._refused(rest_fault(error, request_id), path, request_id, error)
         return self._refused(_Query(self._default).fault(error, request_id), "", request_id, error)
 
     async def _handle_json(self, request: HttpRequest, target: str, request_id: str) -> HttpResponse:
@@ -112,6 +133,27 @@ class Router:
         except Exception as error:
             return self._failed(fault, query.action, request_id, error)
 
+    async def _handle_rest(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        fault = partial(rest_fault, request_id=request_id)
+        name = f"{request.method} {request.path}"
+        try:
+            try:
+                found = self._rest.find(request.method, request.path)
+                if found is None:
+                    raise UnknownOperation(f"Unable to determine service/operation name to be authorized: {name}")
+                codec, match = found
+                if len(request.body) > OFF_LOOP_BYTES and not codec.http.payload:
+                    decoded = await asyncio.to_thread(codec.decode, request, match)
+                else:
+                    decoded = codec.decode(request, match)
+            except AwsError as error:
+                return self._refused(fault(error), name, request_id, error)
+            return await self._serve(
+                codec, self._call(request, request_id, "rest"), decoded, codec.operation.name, fault
+            )
+        except Exception as error:
+            return self._failed(fault, name, request_id, error)
+
     def _read_query(self, request: HttpRequest, query: _Query) -> tuple[QueryCodec, Any]:
         form = parse_form(request.query_string.encode(errors="surrogateescape")) if request.query_string else {}
         if request.method == "POST":
@@ -135,7 +177,7 @@ class Router:
         return self._by_service.get((service, action)) or self._by_action.get(action)
 
     async def _serve(
-        self, codec: JsonCodec | QueryCodec, call: Call, decoded: Any, operation: str, fault: _Fault
+        self, codec: JsonCodec | QueryCodec | RestCodec, call: Call, decoded: Any, operation: str, fault: _Fault
     ) -> HttpResponse:
         """Run the handler; answer when what its reply shows is on disk."""
         try:
@@ -156,7 +198,7 @@ class Router:
             return self._refused(fault(error), operation, call.request_id, error)
         return response
 
-    def _call(self, request: HttpRequest, request_id: str, protocol: Literal["json", "query"]) -> Call:
+    def _call(self, request: HttpRequest, request_id: str, protocol: Literal["json", "query", "rest"]) -> Call:
         identity = identify(request.headers.get("authorization"), request.query_string)
         return Call(
             self._runtime,

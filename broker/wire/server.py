@@ -23,11 +23,12 @@ from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
 
 BODY_BYTES_MAX: Final = 8 * 1_048_576  # 1 MiB of messages, each byte as \u003c, is 6 MiB
+CODE_BYTES_MAX: Final = 70 * 1_048_576  # a function's code: 50 MB of zip in base64
 UPLOAD_BYTES_MAX: Final = 32 * 1_048_576
 PARKED_BYTES_MAX: Final = 32 * 1_048_576
 KEEP_ALIVE_S: Final = 80.0
 BODY_IDLE_S: Final = 30.0  # a body of which nothing comes for so long is given up
-_SHUTDOWN_S: Final = 3.0
+_SHUTDOWN_S: Final = 3.0  # in which requests that are being answered may finish, and their replies be read
 _BACKLOG: Final = 1024
 _HEADER_BYTES_MAX: Final = 16_384
 _SMALL_BYTES: Final = 65_536  # a body up to this size, about what a connection buffers anyway, is no upload
@@ -35,6 +36,7 @@ _log = logging.getLogger("pombo.wire")
 _transport_log = logging.getLogger("pombo.wire.transport")
 _transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
 
+_CARRIES_CODE: Final = re.compile(r"/20\d\d-\d\d-\d\d/(?:functions(?:/[^/]+/code)?|layers/[^/]+/versions)/?(?:\?|$)")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::\d{1,5})?")
 
 PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -105,7 +107,8 @@ class Server:
             max_field_size=_HEADER_BYTES_MAX,
             auto_decompress=False,  # content_encoding knows a limit
         )
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+        # aiohttp takes this time twice for a connection: for the reply to finish, and again for its task to end.
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S / 2)
         await self._runner.setup()
         if self._socket is None:
             await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
@@ -131,9 +134,10 @@ class Server:
                 body = content.read_nowait()  # it came with the headers
             else:
                 body = await self._read(request, coding)
-            if not self._parked.take_at_once(len(body)):
-                await self._parked.take(len(body))
-            parked = len(body)
+            size = min(len(body), PARKED_BYTES_MAX)
+            if not self._parked.take_at_once(size):
+                await self._parked.take(size)
+            parked = size
             response = await self._answer(request, body)
         except content_encoding.TooLarge:
             text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
@@ -180,22 +184,23 @@ class Server:
 
     async def _read(self, request: web.BaseRequest, coding: str | None) -> bytes:
         """The whole body, its coding undone. Raises TooLarge, Unreadable, TimeoutError, and what aiohttp raises."""
-        if (request.content_length or 0) > BODY_BYTES_MAX:
+        bytes_max = CODE_BYTES_MAX if _CARRIES_CODE.match(request.raw_path) else BODY_BYTES_MAX
+        if (request.content_length or 0) > bytes_max:
             raise content_encoding.TooLarge
-        expected = _expected_bytes(request, coding)
+        expected = min(_expected_bytes(request, coding), UPLOAD_BYTES_MAX)
         if expected:
             await self._uploads.take(expected)
         try:
             if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = await self._receive(request)
+            body = await self._receive(request, bytes_max)
             if coding is None:
                 return body
-            return await asyncio.to_thread(content_encoding.undo, body, coding, BODY_BYTES_MAX)
+            return await asyncio.to_thread(content_encoding.undo, body, coding, bytes_max)
         finally:
             self._uploads.give(expected)
 
-    async def _receive(self, request: web.BaseRequest) -> bytes:
+    async def _receive(self, request: web.BaseRequest, bytes_max: int) -> bytes:
         chunks = []
         read = 0
         loop = asyncio.get_running_loop()
@@ -203,14 +208,14 @@ class Server:
             async for chunk in request.content.iter_any():
                 idle.reschedule(loop.time() + BODY_IDLE_S)
                 read += len(chunk)
-                if read > BODY_BYTES_MAX:
+                if read > bytes_max:
                     raise content_encoding.TooLarge
                 chunks.append(chunk)
         return b"".join(chunks)
 
     def _refuse(self, request: web.BaseRequest, error: AwsError) -> HttpResponse:
         """What comes after it on the connection cannot be relied on, so it is closed."""
-        response = self._router.refuse(request.headers, error)
+        response = self._router.refuse(request.rel_url.raw_path, request.headers, error)
         response.headers["Connection"] = "close"
         return response
 

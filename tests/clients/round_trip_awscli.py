@@ -9,9 +9,9 @@ from pathlib import Path
 AWS = str(Path(sys.executable).parent / "aws")
 
 
-def aws(operation, **parameters):
+def aws(operation, *, service="sqs", **parameters):
     """One command: what it prints, as JSON."""
-    command = [AWS, "--endpoint-url", os.environ["POMBO_URL"], "--output", "json", "sqs", operation]
+    command = [AWS, "--endpoint-url", os.environ["POMBO_URL"], "--output", "json", service, operation]
     for name, value in parameters.items():
         command.append("--" + name.replace("_", "-"))
         command.append(value if isinstance(value, str) else json.dumps(value))

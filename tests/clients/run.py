@@ -2,8 +2,9 @@
 
     python tests/clients/run.py [--python-only] [--pombo COMMAND] [NAME …]
 
-Each client lives in an environment of its own under .venv-clients/NAME (tests/clients/node/node_modules for Node), made on
-first use and again when its requirements change. A client passes if its script ends with 0. One line per client, then a sum.
+Each client lives in an environment under .venv-clients (tests/clients/node/node_modules for Node), made on first use and again
+when its requirements change; the two round trips of one client share it. A client passes if its script ends with 0. One line
+per round trip, then a sum.
 """
 
 import argparse
@@ -23,6 +24,9 @@ ROOT = HERE.parent.parent
 ENVIRONMENTS = ROOT / ".venv-clients"
 TRIP_S = 120
 READY_S = 30
+CERTIFICATE_BASE = (
+    "https://sns.us-east-1.amazonaws.com"  # validators of signatures take certificates of such hosts only
+)
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,27 @@ class Client:
     script: str
     requirements: tuple[str, ...] = ()  # of pip; none: a Node script
     arguments: tuple[str, ...] = ()
+    lives_with: str = ""  # the client of the same requirements whose environment it shares
+
+    @property
+    def home(self) -> Path:
+        return ENVIRONMENTS / (self.lives_with or self.name)
 
 
+OLD_BOTOCORE = ("boto3==1.26.165", "botocore==1.29.165")
 CLIENTS = [
     Client("boto3", "round_trip_boto3.py", ("boto3",), ("json",)),
-    Client("botocore-1.29", "round_trip_boto3.py", ("boto3==1.26.165", "botocore==1.29.165"), ("query",)),
+    Client("boto3-sns", "round_trip_sns_boto3.py", ("boto3",), lives_with="boto3"),
+    Client("botocore-1.29", "round_trip_boto3.py", OLD_BOTOCORE, ("query",)),
+    Client("botocore-1.29-sns", "round_trip_sns_boto3.py", OLD_BOTOCORE, lives_with="botocore-1.29"),
     Client("awscli", "round_trip_awscli.py", ("awscli",)),
+    Client("awscli-sns", "round_trip_sns_awscli.py", ("awscli",), lives_with="awscli"),
     Client("aiobotocore", "round_trip_aiobotocore.py", ("aiobotocore",)),
+    Client("aiobotocore-sns", "round_trip_sns_aiobotocore.py", ("aiobotocore",), lives_with="aiobotocore"),
     Client("celery", "round_trip_celery.py", ("celery", "kombu[sqs]", "boto3")),
     Client("aws-sdk-js-v3", "round_trip.mjs"),
+    Client("aws-sdk-js-v3-sns", "round_trip_sns.mjs"),
+    Client("sns-validator", "validated_signatures.mjs"),
 ]
 
 
@@ -62,7 +78,7 @@ def main() -> int:
             began = time.monotonic()
             problem = problem or make_trip(client, command, url, f"{number:012d}")
             failed += bool(problem)
-            print(f"{client.name:15} {'FAILED' if problem else 'ok':6} {time.monotonic() - began:5.1f} s", flush=True)
+            print(f"{client.name:17} {'FAILED' if problem else 'ok':6} {time.monotonic() - began:5.1f} s", flush=True)
             if problem:
                 print("    " + problem.strip().replace("\n", "\n    "), flush=True)
     print(f"{len(clients) - failed} passed, {failed} failed")
@@ -79,7 +95,7 @@ def prepare(client: Client) -> tuple[list[str], str]:
 
 
 def prepare_python(client: Client) -> list[str]:
-    directory = ENVIRONMENTS / client.name
+    directory = client.home
     python = directory / "bin" / "python"
     stamp = directory / "requirements.txt"
     wanted = "\n".join(client.requirements)
@@ -145,6 +161,7 @@ def serving(pombo: str) -> Iterator[str]:
     """A broker on a free port, in memory; the address is read from its ready line."""
     ENVIRONMENTS.mkdir(exist_ok=True)  # served from there: no pombo.toml of the user's
     command = [str(Path(pombo).absolute()), "serve", "--port", "0", "--data", ":memory:"]
+    command += ["--certificate-base", CERTIFICATE_BASE]
     log = (ENVIRONMENTS / "broker.log").open("w")
     with log, subprocess.Popen(command, cwd=ENVIRONMENTS, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:

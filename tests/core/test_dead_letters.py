@@ -8,6 +8,7 @@ from broker.core.limits import DEAD_LETTERS_PER_CALL
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, Redrive
 from tests.core.bench import Bench
+from tests.core.polls import Poll
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
 
@@ -65,15 +66,57 @@ def test_one_call_moves_a_bounded_number_and_gives_way(bench: Bench) -> None:
     assert bench.counts(dead) == (250, 0, 0)
 
 
-def test_queues_that_are_each_others_dead_letter_queue_come_to_rest(bench: Bench) -> None:
-    one, two = QueueName("000000000000", "us-east-1", "one"), QueueName("000000000000", "us-east-1", "two")
-    first = bench.queue("one", redrive=Redrive(two, 1))
-    second = bench.queue("two", redrive=Redrive(one, 1))
+def circle(bench: Bench) -> list[Queue]:
+    """Three queues, each the dead-letter queue of the one before."""
+    names = [QueueName("000000000000", "us-east-1", n) for n in ("one", "two", "three")]
+    return [bench.queue(n.name, redrive=Redrive(names[(i + 1) % 3], 1)) for i, n in enumerate(names)]
+
+
+def test_in_a_circle_of_dead_letter_queues_a_message_moves_once(bench: Bench) -> None:
+    first, second, _ = circle(bench)
     bench.send(first, "a")
     bench.receive(first, visibility_ms=0)
     assert bench.receive(first) == []
-    assert bench.receive(second) == []
-    assert sum(bench.counts(first)) + sum(bench.counts(second)) == 1
+    for _ in range(3):
+        assert bench.bodies(second, visibility_ms=0) == ["a"]
+
+
+def test_in_a_circle_of_dead_letter_queues_waiting_receives_come_to_rest(bench: Bench) -> None:
+    queues = circle(bench)
+    bench.send(queues[0], "a", "b")
+    bench.receive(queues[0], visibility_ms=1_000)
+    polls = [Poll(bench, queue) for queue in queues for _ in range(2)]
+    bench.advance(1_000)
+    assert [p.answers for p in polls] == [[None], [], [["a"]], [["b"]], [], []]
+
+
+def test_a_queue_that_is_its_own_dead_letter_queue_keeps_its_messages(bench: Bench) -> None:
+    queue = bench.queue("q", redrive=Redrive(QueueName("000000000000", "us-east-1", "q"), 1))
+    bench.send(queue, "a")
+    for _ in range(3):
+        assert bench.bodies(queue, visibility_ms=0) == ["a"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_who_waits_for_dead_letters_gets_them_after_the_receive_that_moves_them(bench: Bench, suffix: str) -> None:
+    work, dead = pair(bench, suffix)
+    group = "g" if suffix else None
+    bench.send(work, "dead", group=group)
+    bench.receive(work, visibility_ms=0)
+    bench.send(work, "alive", group=group)
+    poll = Poll(bench, dead)
+    assert bench.bodies(work) == ["alive"]
+    assert poll.answers == [["dead"]]
+
+
+def test_dead_letter_queues_that_nobody_reads_leave_memory(bench: Bench) -> None:
+    bench.ledger.memory_bytes_max = 100_000
+    for n in range(20):
+        dead = bench.queue(f"dead{n}")
+        work = bench.queue(f"work{n}", redrive=Redrive(dead.name, 1))
+        bench.send(work, *("x" * 1_000 for _ in range(10)))
+        kill(bench, work)
+    assert bench.ledger.memory_bytes <= 100_000
 
 
 def test_without_its_dead_letter_queue_a_message_stays(bench: Bench) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from broker.core.absent import Absent
 from broker.core.deduplication import Deduplication, Entry, digest_of
+from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted, Sent
 from broker.core.queue import Queue
 from broker.store.changes import Batch
@@ -74,6 +76,51 @@ def test_memory_forgets_details_but_the_store_knows(bench: Bench, fifo: Queue) -
     for n in range(1_500):
         send(bench, fifo, str(n))
     assert send(bench, fifo, "first") == first
+
+
+def test_what_was_looked_up_as_new_and_then_sent_is_a_duplicate(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    bench.restart()  # from now on every ID is looked up
+    fifo = bench.find("q.fifo")
+    first = send(bench, fifo, "first")
+    for n in range(1_500):
+        send(bench, fifo, str(n))
+    assert send(bench, fifo, "first") == first
+
+
+def test_a_call_that_adds_entries_still_knows_the_oldest(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    for n in range(999):
+        send(bench, fifo, str(n))
+    new, old = (Admitted(b"body", "", (), None, "g", i, "me", None) for i in ("new", "first"))
+    assert bench.call(bench.engine.send, fifo, [new, old])[1] == first
+
+
+def test_an_answer_that_was_overtaken_by_many_sends_is_not_believed(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    (read,) = absent.value.reads
+    bench.snapshot(read)
+    first = send(bench, fifo, "first")
+    for n in range(1_500):
+        send(bench, fifo, str(n))
+    bench.fetch(read)
+    assert send(bench, fifo, "first") == first
+
+
+def test_answers_of_the_store_do_not_pile_up(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "0")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    for n in range(100):
+        send(bench, fifo, str(n))
+    assert send(bench, fifo, "0") == first
+    assert isinstance(fifo, FifoQueue)
+    assert not fifo.deduplication._looked_up
 
 
 def test_what_was_never_seen_is_surely_new_without_a_look_up() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from broker.core.errors import InvalidParameterValue
+from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
 from broker.core.settings import QueueSettings
 from tests.core.bench import Bench
@@ -124,6 +125,32 @@ def test_an_attempt_is_not_repeated_once_a_message_was_changed_or_five_minutes_p
     assert [d.body for d in bench.call(bench.engine.receive, fifo, 1, 600_000, "attempt")] == [b"a2"]
     bench.advance(300_000)
     assert bench.call(bench.engine.receive, fifo, 1, 600_000, "attempt") == []
+
+
+def test_an_attempt_is_remembered_only_while_its_messages_are_in_flight(bench: Bench) -> None:
+    queue = bench.queue("q.fifo", fifo=True)
+    assert isinstance(queue, FifoQueue)
+    for n in range(200):
+        bench.send(queue, f"{n}a", f"{n}b", group="g")
+        one, two = bench.call(bench.engine.receive, queue, 2, 1_000, f"attempt {n}")
+        bench.delete(queue, one.receipt_handle)
+        if n % 2:
+            bench.delete(queue, two.receipt_handle)
+        else:
+            bench.advance(1_000)
+            (two,) = bench.receive(queue)
+            bench.delete(queue, two.receipt_handle)
+    assert len(queue.attempts) == 0
+
+
+def test_an_attempt_id_that_is_used_again_stands_for_the_newer_receive(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", "a2", group="a")
+    bench.send(fifo, "b1", group="b")
+    one, two = bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt")
+    bench.delete(fifo, one.receipt_handle)
+    (newer,) = bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt")
+    bench.delete(fifo, two.receipt_handle)
+    assert bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt") == [newer]
 
 
 @pytest.mark.usefixtures("small_windows")

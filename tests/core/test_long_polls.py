@@ -1,28 +1,12 @@
 """Receives that wait: they wake by what happens, never by looking again. Source: SQS Developer Guide, long polling."""
 
-from collections.abc import Sequence
-
 import pytest
 
-from broker.core.message import Delivery
+from broker.core import limits
 from broker.core.queue import Queue
 from broker.core.settings import Redrive
-from broker.core.waiting import Waiter
 from tests.core.bench import Bench
-
-
-class Poll:
-    """A waiting receive and what came of it: bodies, [] when its time was up, None when it must be made again."""
-
-    def __init__(self, bench: Bench, queue: Queue, wait_ms: int = 20_000, count: int = 1) -> None:
-        self.answers: list[list[str] | None] = []
-        self.connected = True
-        until_ms = bench.clock.now_ms() + wait_ms
-        self.waiter = Waiter(count, 30_000, None, until_ms, lambda: self.connected, self._resume)
-        bench.engine.wait(queue, self.waiter)
-
-    def _resume(self, deliveries: Sequence[Delivery] | None) -> None:
-        self.answers.append(None if deliveries is None else [d.body.decode() for d in deliveries])
+from tests.core.polls import Poll
 
 
 @pytest.fixture
@@ -130,3 +114,36 @@ def test_idle_queues_and_polls_set_no_deadline_but_their_own_end(bench: Bench) -
     for number in range(50):
         Poll(bench, bench.queue(f"q{number}"))
     assert bench.deadlines.next_ms() == bench.clock.now_ms() + 20_000
+
+
+def test_waits_that_ended_early_leave_no_deadline(bench: Bench, queue: Queue) -> None:
+    for _ in range(1_000):
+        poll = Poll(bench, queue)
+        bench.send(queue, "a")
+        assert poll.answers == [["a"]]
+        gone = Poll(bench, queue)
+        bench.engine.stop_waiting(queue, gone.waiter)
+    bench.call(bench.engine.purge_queue, queue)
+    assert len(bench.deadlines._heap) < 200
+
+
+def test_a_deleted_queue_leaves_no_deadline(bench: Bench, queue: Queue) -> None:
+    bench.send(queue, "a", delay_ms=10_000)
+    poll = Poll(bench, queue)
+    bench.engine.delete_queue(queue)
+    bench.engine.stop_waiting(queue, poll.waiter)
+    assert bench.deadlines.next_ms() is None
+
+
+def test_beyond_the_limit_in_flight_a_receive_waits_for_room(
+    bench: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 2)
+    # Source: SQS Developer Guide, Quotas: OverLimit is for short polling; "if you use long polling, no error messages".
+    bench.send(queue, "a", "b", "c")
+    first, _ = bench.receive(queue, 2)
+    poll = Poll(bench, queue)
+    bench.send(queue, "d")
+    assert poll.answers == []
+    bench.delete(queue, first.receipt_handle)
+    assert poll.answers == [["c"]]

@@ -5,6 +5,7 @@ import pytest
 from broker.core import limits
 from broker.core.absent import Absent
 from broker.core.errors import OverLimit
+from broker.core.message import Admitted
 from tests.core.bench import Bench
 
 
@@ -72,6 +73,25 @@ def test_bodies_of_any_size_stay_within_bounds(bench: Bench) -> None:
     while bodies := bench.bodies(queue, 3):
         found += [body[: len(body) // 1_000_000] for body in bodies]
     assert found == [str(n) for n in range(12)]
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_reading_ahead_takes_no_more_than_half_of_the_memory(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo)
+    for n in range(100):
+        group, deduplication_id = (f"g{n % 50}", str(n)) if fifo else (None, None)
+        message = Admitted(b"%04d" % n * 25_000, "", (), None, group, deduplication_id, "me", None)
+        bench.call(bench.engine.send, queue, [message])
+    bench.commit()
+    queue.unload()
+    bench.ledger.memory_bytes_max = 4_000_000
+    found = []
+    while deliveries := bench.receive(queue, 1):
+        bench.settle_down()
+        assert bench.ledger.memory_bytes < 2_000_000 + limits.PAGE_BYTES + 200_000
+        found += [delivery.body[:4].decode() for delivery in deliveries]
+        bench.delete(queue, deliveries[0].receipt_handle)
+    assert found == [f"{n:04}" for n in range(100)]
 
 
 def test_a_standard_queue_has_a_limit_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from broker.core.absent import Absent
 from broker.core.queue import Queue
 from broker.core.settings import QueueSettings, Redrive
 from tests.core.bench import Bench
+from tests.core.polls import Poll
 
 DAY_MS = 86_400_000
 
@@ -90,3 +92,63 @@ def test_a_queue_that_was_emptied_expires_what_comes_later(bench: Bench, queue: 
         bench.send(queue, "a")
         bench.advance(61_000)
         assert bench.counts(queue) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_memory_is_given_back_as_messages_expire(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo, retention_ms=60_000)
+    for n in range(20):
+        bench.send(queue, f"{n}" * 1_000, group=f"g{n}" if fifo or n % 2 else None)
+    bench.advance(60_000)
+    assert bench.counts(queue) == (0, 0, 0)
+    assert bench.ledger.memory_bytes == 0
+    assert not [g for g in queue.waiting.groups if g is not None]
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("fifo", [False, True])
+def test_what_stands_behind_expired_messages_of_its_group_is_received(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo, retention_ms=60_000)
+    bench.send(queue, "old1", "old2", group="g")
+    bench.advance(30_000)
+    bench.send(queue, "young1", "young2", group="g")
+    bench.advance(30_000)
+    assert bench.bodies(queue) == ["young1", "young2"]
+
+
+def test_a_group_that_expiry_unlocks_wakes_whoever_waits(bench: Bench) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, retention_ms=60_000)
+    bench.send(fifo, "old", group="g")
+    bench.receive(fifo, visibility_ms=600_000)
+    bench.advance(50_000)
+    bench.send(fifo, "young", group="g")
+    poll = Poll(bench, fifo)
+    bench.advance(9_999)
+    assert poll.answers == []
+    bench.advance(1)
+    assert poll.answers == [["young"]]
+
+
+def test_an_old_message_that_is_moved_in_while_others_expire_expires_too(bench: Bench) -> None:
+    dead = bench.queue("dead", retention_ms=60_000)
+    work = bench.queue("work", redrive=Redrive(dead.name, 1))
+    bench.send(dead, "older")
+    bench.advance(10_000)
+    bench.send(work, "old")
+    bench.receive(work, visibility_ms=0)
+    bench.advance(20_000)
+    bench.send(dead, "young")
+    bench.clock.move_to(bench.clock.now_ms() + 30_000)
+    bench.deadlines.run_due(bench.clock.now_ms())
+    (job,) = bench.jobs
+    with pytest.raises(Absent) as absent:
+        job()
+    for read in absent.value.reads:
+        bench.snapshot(read)
+    assert bench.receive(work) == []  # "old" is moved, behind the backs of the reads
+    for read in absent.value.reads:
+        bench.fetch(read)
+    bench.settle_down()
+    assert bench.counts(dead) == (2, 0, 0)
+    bench.advance(10_000)
+    assert bench.counts(dead) == (1, 0, 0)

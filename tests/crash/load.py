@@ -26,6 +26,17 @@ async def create_queues(url: str) -> None:
     connection.close()
 
 
+async def until_lost(url: str, step: Any, number: int) -> None:
+    """A client's life: one step after the other, each told how far the one before came, until its connection is lost."""
+    connection = Connection(url)
+    count = 0
+    try:
+        while True:
+            count = await step(connection, number, count)
+    except Lost:
+        connection.close()
+
+
 class Load:
     """The clients of one round. `prefix` makes the round's bodies its own."""
 
@@ -38,18 +49,9 @@ class Load:
     async def run(self) -> None:
         """Until every client has lost its connection."""
         await asyncio.gather(
-            *(self._until_lost(self._produce, n) for n in range(PRODUCERS)),
-            *(self._until_lost(self._consume, n) for n in range(CONSUMERS)),
+            *(until_lost(self._url, self._produce, n) for n in range(PRODUCERS)),
+            *(until_lost(self._url, self._consume, n) for n in range(CONSUMERS)),
         )
-
-    async def _until_lost(self, step: Any, number: int) -> None:
-        connection = Connection(self._url)
-        count = 0
-        try:
-            while True:
-                count = await step(connection, number, count)
-        except Lost:
-            connection.close()
 
     async def _produce(self, connection: Connection, number: int, count: int) -> int:
         queue = self._chance.choice((STANDARD, FIFO))

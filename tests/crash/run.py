@@ -1,24 +1,46 @@
 """Kill a loaded broker again and again, and count: `python -m tests.crash.run --rounds 100 [--seed 1]`.
 
 Each round: load until SIGKILL at a random moment, start again on the same data, repeat deduplication IDs, move the clock past every
-timeout, drain, and hold what is found against what was acknowledged. Exit code 1 if any promise was broken.
+timeout and retry, drain, and hold what is found against what was acknowledged: of queues (history.py) and of topics
+(topic_history.py). Exit code 1 if any promise was broken.
 """
 
 import argparse
 import asyncio
 import random
-import signal
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass, field
 
-from benchmarks.load_client import Connection
+from benchmarks.load_client import Connection, Lost
 from tests.crash.history import History, Sent
+from tests.crash.hook import Hook
 from tests.crash.load import FIFO, Load, create_queues, drain
+from tests.crash.topic_history import TopicHistory
+from tests.crash.topics import ENDPOINTS, HOOK, TopicLoad, create_topics, drain_topics, repeat_publishes
 
 _BROKER = "broker.cli"
 _PAST_EVERY_TIMEOUT_S = 120
 _SHORTEST_S, _LONGEST_S = 0.1, 1.2
+_KILLED_AGAIN = 1 / 3  # of the rounds: while the clock moves and endpoints are sent what waits for them
+
+
+@dataclass
+class Report:
+    """What all rounds came to."""
+
+    queues: History = field(default_factory=History)
+    topics: TopicHistory = field(default_factory=TopicHistory)
+    refused: int = 0  # deliveries that the endpoint answered with 500
+
+    @property
+    def acknowledged(self) -> int:
+        return self.queues.acknowledged + self.topics.acknowledged
+
+    @property
+    def violations(self) -> list[str]:
+        return self.queues.violations + self.topics.violations
 
 
 async def start(module: str, data: str) -> tuple[asyncio.subprocess.Process, str]:
@@ -34,31 +56,57 @@ async def start(module: str, data: str) -> tuple[asyncio.subprocess.Process, str
     return process, line.split(" on ")[1].split(",")[0]
 
 
-async def run(rounds: int, seed: int, *, module: str = _BROKER) -> History:
-    """The history of that many rounds. The broker is `module`'s command line."""
+async def run(rounds: int, seed: int, *, module: str = _BROKER) -> Report:
+    """What that many rounds came to. The broker is `module`'s command line."""
     chance = random.Random(seed)
-    history = History()
+    report = Report()
+    hook = Hook(chance, lambda message: report.topics.endpoint_got(HOOK, message))
+    hook_url = await hook.start()
     with tempfile.TemporaryDirectory(prefix="pombo-crash-") as data:
         process, url = await start(module, data)
         try:
             await create_queues(url)
+            await create_topics(url, hook_url, hook)
             for number in range(rounds):
-                load = asyncio.create_task(Load(url, history, f"r{number}", chance).run())
+                load = asyncio.gather(
+                    Load(url, report.queues, f"r{number}", chance).run(),
+                    TopicLoad(url, report.topics, f"r{number}", chance).run(),
+                )
                 await asyncio.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
-                process.kill()
-                await process.wait()
+                await _kill(process)
                 await load
                 process, url = await start(module, data)
-                await _repeat_sends(url, history, chance)
-                await _advance(url)
-                found, counts = await drain(url)
-                history.check(found, counts)
-                history.begin_round(found)
+                await _repeat_sends(url, report.queues, chance)
+                await repeat_publishes(url, report.topics, chance)
+                if chance.random() < _KILLED_AGAIN:
+                    advance = asyncio.create_task(_advance(url))
+                    await asyncio.sleep(chance.uniform(0, _SHORTEST_S))
+                    await _kill(process)
+                    with suppress(Lost):
+                        await advance
+                    process, url = await start(module, data)
+                await _recount(url, report)
         finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            await process.wait()
-    return history
+            await _kill(process)
+            await hook.stop()
+    report.refused = hook.refused
+    return report
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def _recount(url: str, report: Report) -> None:
+    """Hold what a broker has after a restart against what was acknowledged before it, and empty it."""
+    await _advance(url)
+    found, counts = await drain(url)
+    report.queues.check(found, counts)
+    report.queues.begin_round(found)
+    report.topics.check(await drain_topics(url), ENDPOINTS)
+    report.topics.begin_round()
 
 
 async def _repeat_sends(url: str, history: History, chance: random.Random) -> None:
@@ -75,14 +123,22 @@ async def _repeat_sends(url: str, history: History, chance: random.Random) -> No
 
 
 async def _advance(url: str) -> None:
+    """Move the clock past every timeout and retry. Raises Lost."""
     host, _, port = url.removeprefix("http://").rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
     body = b'{"advance_s": %d}' % _PAST_EVERY_TIMEOUT_S
-    writer.write(b"POST /_pombo/clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    status = await reader.readline()
-    assert b" 200 " in status, status
-    await reader.readuntil(b"\r\n\r\n")
-    writer.close()
+    head = b"POST /_pombo/clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    try:
+        reader, writer = await asyncio.open_connection(host, int(port))
+    except OSError as error:
+        raise Lost from error
+    try:
+        writer.write(head + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise Lost from error
+    finally:
+        writer.close()
+    assert b" 200 " in answer.splitlines()[0], answer
 
 
 def main() -> None:
@@ -91,14 +147,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    history = asyncio.run(run(arguments.rounds, arguments.seed))
-    for violation in history.violations[:20]:
+    report = asyncio.run(run(arguments.rounds, arguments.seed))
+    for violation in report.violations[:20]:
         print(violation)
     print(
-        f"{arguments.rounds} rounds of SIGKILL (seed {arguments.seed}): {history.acknowledged} operations acknowledged, "
-        f"{len(history.violations)} promises broken"
+        f"{arguments.rounds} rounds of SIGKILL (seed {arguments.seed}): {report.acknowledged} operations acknowledged, "
+        f"{report.topics.acknowledged} of them on topics, {report.refused} deliveries refused at first, "
+        f"{len(report.violations)} promises broken"
     )
-    sys.exit(1 if history.violations else 0)
+    sys.exit(1 if report.violations else 0)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from broker.clock import Chance, ManualClock
+from broker.core import limits
+from broker.core.errors import OverLimit
 from broker.core.message import Admitted
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings
 from broker.errors import ServiceUnavailable
+from broker.services.context import Call
 from broker.services.runtime import Runtime
+from broker.services.sqs.delete import DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry, delete_message_batch
 from broker.services.timekeeper import Timekeeper
-from broker.store.base import CommitFailed, CommitUncertain
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.changes import Batch
 from broker.store.sqlite import SqliteStore
 
@@ -28,6 +32,7 @@ class Faulty(SqliteStore):
     """A store whose next commit can be made to fail, or to wait."""
 
     failure: BaseException | None = None
+    unreadable: BaseException | None = None
     before: Callable[[], None] = staticmethod(lambda: None)
 
     def commit(self, batch: Batch) -> None:
@@ -37,12 +42,17 @@ class Faulty(SqliteStore):
             raise failure
         super().commit(batch)
 
+    def recover(self) -> Recovered:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return super().recover()
+
 
 class Harness:
     """A runtime with one queue."""
 
-    def __init__(self, store: Faulty, runtime: Runtime, ended: list[BaseException]) -> None:
-        self.store, self.runtime, self.ended = store, runtime, ended
+    def __init__(self, store: Faulty, runtime: Runtime, ended: list[BaseException], over: asyncio.Event) -> None:
+        self.store, self.runtime, self.ended, self.over = store, runtime, ended, over
 
     @property
     def queue(self) -> Queue:
@@ -68,9 +78,15 @@ async def harness() -> AsyncIterator[Harness]:
     store = Faulty(":memory:")
     recovered = store.open()
     ended: list[BaseException] = []
-    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=ended.append)
+    over = asyncio.Event()
+
+    def end(error: BaseException) -> None:
+        ended.append(error)
+        over.set()
+
+    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=end)
     await runtime.start()
-    made = Harness(store, runtime, ended)
+    made = Harness(store, runtime, ended, over)
     await made.call(runtime.engine.create_queue, NAME, QueueSettings(), {}, {})
     yield made
     await runtime.close()
@@ -142,6 +158,15 @@ async def test_an_uncertain_commit_ends_the_process(harness: Harness) -> None:
     assert [type(e) for e in harness.ended] == [CommitUncertain]
 
 
+async def test_a_store_that_cannot_be_read_after_a_failed_commit_ends_the_process(harness: Harness) -> None:
+    harness.store.failure = CommitFailed("an I/O error")
+    harness.store.unreadable = StoreError("an I/O error again")
+    with pytest.raises(ServiceUnavailable):
+        await harness.send()
+    await asyncio.wait_for(harness.over.wait(), 10)
+    assert harness.ended == [harness.store.unreadable]
+
+
 async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness) -> None:
     timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
     timekeeper.start()
@@ -173,3 +198,114 @@ async def test_what_was_recovered_is_not_kept_a_second_time() -> None:
     assert kept() is None
     await runtime.close()
     store.close()
+
+
+def poll(harness: Harness, connected: Callable[[], bool] = lambda: True, wait_ms: int = 20_000) -> "asyncio.Task[Any]":
+    """A receive that waits."""
+    return asyncio.create_task(
+        harness.runtime.receive(
+            harness.queue, count=1, visibility_ms=None, wait_ms=wait_ms, attempt_id=None, connected=connected
+        )
+    )
+
+
+async def test_a_receive_that_goes_away_in_its_turn_lets_the_next_have_it(harness: Harness) -> None:
+    here = {"first": True}
+    first = poll(harness, lambda: here["first"])
+    await asyncio.sleep(0)
+    second = poll(harness)
+    await asyncio.sleep(0)
+    harness.queue.unload()
+    harness.runtime.engine.send(harness.queue, [MESSAGE])  # in the store alone: the first is sent to ask for it
+    here["first"] = False
+    harness.runtime.commits.kick()
+    assert await first == ()
+    assert [d.body for d in await asyncio.wait_for(second, 10)] == [b"body"]
+
+
+async def test_a_receive_that_has_given_up_is_handed_nothing(harness: Harness) -> None:
+    waiting = poll(harness)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    harness.runtime.engine.send(harness.queue, [MESSAGE])  # before the receive has noticed
+    assert await harness.counts() == (1, 0, 0)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_receive_that_waits_is_no_error_at_the_limit_in_flight(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 1)
+    await harness.send()
+    await harness.send()
+    (delivery,) = await harness.call(harness.runtime.engine.receive, harness.queue, 1, 30_000)
+    with pytest.raises(OverLimit):
+        await poll(harness, wait_ms=0)
+    waiting = poll(harness)
+    await asyncio.sleep(0)
+    await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+    assert [d.body for d in await asyncio.wait_for(waiting, 10)] == [b"body"]
+
+
+async def test_a_moved_clock_lets_those_that_it_wakes_read_from_the_store(harness: Harness) -> None:
+    timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
+    waiting = poll(harness)
+    await asyncio.sleep(0)
+    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [MESSAGE._replace(delay_ms=5_000)]))
+    harness.queue.unload()
+    before_ms = harness.runtime.clock.now_ms()
+    await timekeeper.advance(900_000)
+    assert [d.first_received_at_ms for d in await waiting] == [before_ms + 5_000]
+
+
+async def test_a_job_goes_on_when_the_store_can_be_read_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.services.runtime._RETRY_S", 0)
+    await harness.send()
+    failures = [StoreError("an I/O error"), StoreError("an I/O error")]
+    oldest = harness.store.oldest
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await oldest(*arguments, **options)
+
+    monkeypatch.setattr(harness.store, "oldest", failing)
+    await Timekeeper(harness.runtime, harness.runtime.clock).advance(harness.queue.settings.retention_ms)
+    assert not failures
+    assert await harness.counts() == (0, 0, 0)
+
+
+async def test_a_store_that_cannot_be_recovered_ends_the_process(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Any:
+        raise StoreError("an I/O error")
+
+    monkeypatch.setattr(harness.store, "recover", fail)
+    harness.store.failure = CommitFailed("the disk is full")
+    with pytest.raises(ServiceUnavailable):
+        await harness.send()
+    while not harness.ended:
+        await asyncio.sleep(0)
+    assert [type(e) for e in harness.ended] == [StoreError]
+
+
+async def test_a_batch_whose_first_delete_was_undone_does_not_succeed(harness: Harness) -> None:
+    engine = harness.runtime.engine
+    await harness.send()
+    await harness.send()
+    deliveries = await harness.call(engine.receive, harness.queue, 10, 30_000)
+    first, second = (d.receipt_handle for d in deliveries)
+    harness.queue.unload()
+    await harness.call(engine.change_visibility, harness.queue, first, 30_000)  # brings it into memory
+    harness.store.failure = CommitFailed("an I/O error")
+    call = Call(
+        harness.runtime, "json", NAME.account, NAME.region, False, "me", "http://host", "/", "", None, lambda: True
+    )
+    entries = [DeleteMessageBatchRequestEntry(id=i, receipt_handle=h) for i, h in (("1", first), ("2", second))]
+    with pytest.raises(ServiceUnavailable):
+        await delete_message_batch(call, DeleteMessageBatchRequest(queue_url=f"/{NAME.account}/q", entries=entries))
+    assert sum(await harness.counts()) == 2

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import botocore.session
 import pytest
@@ -111,3 +112,18 @@ def subscribe_hook(hook: Endpoint, clock: MessageClock) -> Callable[..., str]:
         return str(topic.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())["SubscriptionArn"])
 
     return subscribe
+
+
+class Deliveries(Protocol):
+    def __call__(self, **parameters: str | int) -> list[dict[str, Any]]: ...
+
+
+@pytest.fixture
+def deliveries(broker: RunningBroker, account: str) -> Deliveries:
+    """Reads GET /_pombo/sns/deliveries of the test's account, the oldest first."""
+
+    def read(**parameters: str | int) -> list[dict[str, Any]]:
+        query = urlencode({"Account": account, "Region": "us-east-1"} | parameters)
+        return list(broker.request_json("GET", f"/_pombo/sns/deliveries?{query}")["deliveries"])
+
+    return read

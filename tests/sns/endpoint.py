@@ -24,11 +24,12 @@ class Request:
 
 @dataclass
 class Endpoint:
-    """`answers`: statuses for the next requests; then 200."""
+    """`answers`: statuses for the next requests; then 200. `hang_up`: close connections without an answer."""
 
     url: str
     requests: list[Request] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    hang_up: bool = False
 
     def of_type(self, kind: str) -> list[Request]:
         return [r for r in self.requests if r.headers["x-amz-sns-message-type"] == kind]
@@ -50,6 +51,9 @@ def endpoint(path: str = "/hook") -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             served.requests.append(Request(self.path, {n.lower(): v for n, v in self.headers.items()}, body.decode()))
+            if served.hang_up:
+                self.close_connection = True
+                return
             status = served.answers.pop(0) if served.answers else 200
             self.send_response(status)
             if 300 <= status < 400:

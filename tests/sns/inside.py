@@ -50,8 +50,8 @@ class Inside:
 
 
 @asynccontextmanager
-async def serve_inside(data: Path | str = ":memory:", **settings: Any) -> AsyncIterator[Inside]:
-    broker = Broker(Config(port=0, data=str(data), clock="manual", **settings))
+async def serve_inside(data: Path | str = ":memory:") -> AsyncIterator[Inside]:
+    broker = Broker(Config(port=0, data=str(data), clock="manual"))
     await broker.start()
     inside = Inside(broker)
     try:

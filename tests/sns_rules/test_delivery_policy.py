@@ -110,7 +110,7 @@ def test_endpoints_that_aws_manages() -> None:
     delays = delays_s(AWS_MANAGED)
     assert len(delays) == 100_015
     assert delays[:5] == [0, 0, 0, 1, 1]
-    assert (delays[5], delays[14]) == (1, 20)
+    assert delays[5:15] == [1, 1.037, 1.112, 1.26, 1.558, 2.153, 3.342, 5.722, 10.481, 20]  # 1 + 19 (2^n - 1)/511
     assert set(delays[15:]) == {20}
     assert AWS_MANAGED.total_ms() // 86_400_000 == 23
 
@@ -119,7 +119,18 @@ def test_endpoints_that_customers_manage() -> None:
     delays = delays_s(CUSTOMER_MANAGED)
     assert len(delays) == 50
     assert delays[:2] == [10, 10]
-    assert (delays[2], delays[11]) == (10, 600)
+    assert delays[2:12] == [
+        10,
+        11.155,
+        13.464,
+        18.082,
+        27.319,
+        45.793,
+        82.74,
+        156.634,
+        304.423,
+        600,
+    ]  # + 590 (2^n - 1)/511
     assert delays[12:] == [600] * 38
     assert CUSTOMER_MANAGED.total_ms() // 3_600_000 == 6
 

@@ -1,16 +1,19 @@
 """What is not AWS's: health, the clock, reset, and looking into a queue without receiving (ours and LocalStack's form)."""
 
 import json
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import MessageClock, RunningBroker
 from tests.sqs.attribute_md5 import body_md5, string
+from tests.sqs.conftest import make_client
 from tests.sqs.queues import Queue, Sqs
-from tests.sqs.wire_clients import NAMESPACE, credential
+from tests.sqs.wire_clients import NAMESPACE, QueryClient, credential
 
 
 @pytest.mark.parametrize("path", ["/health", "/_localstack/health"])
@@ -58,6 +61,17 @@ def test_reset_deletes_every_queue(broker: RunningBroker, sqs: Sqs, queue: Queue
     assert queue.counts() == (0, 0, 0)
     queue.send("new")
     assert queue.receive_bodies() == ["new"]
+
+
+def test_after_a_reset_every_name_is_free_even_with_cooldowns(
+    broker_with_cooldowns: RunningBroker, sqs_with_cooldowns: Sqs
+) -> None:
+    for name in ("deleted-before", "there"):
+        sqs_with_cooldowns.create_queue(QueueName=name)
+    sqs_with_cooldowns.delete_queue(QueueUrl="deleted-before")
+    broker_with_cooldowns.request_json("POST", "/_pombo/reset")
+    for name in ("deleted-before", "there"):
+        sqs_with_cooldowns.create_queue(QueueName=name)
 
 
 def test_reset_is_a_post(broker: RunningBroker, sqs: Sqs, queue: Queue) -> None:
@@ -187,6 +201,31 @@ def test_localstacks_endpoint_takes_the_queue_from_its_path(broker: RunningBroke
     status, _, body = broker.request("GET", path, headers={"Accept": "application/json"})
     assert status == 200
     assert b"hello" in body
+
+
+def test_localstacks_endpoint_may_be_an_aws_clients_endpoint(
+    broker: RunningBroker, three_states: Queue, account: str, sqs_query: QueryClient
+) -> None:
+    path = "/_aws/sqs/messages"
+    with closing(make_client(broker.url + path, account)) as client:
+        for _ in range(2):
+            (message,) = client.receive_message(QueueUrl=three_states.url)["Messages"]
+            assert message["Body"] == "visible"
+            assert message["Attributes"]["ApproximateReceiveCount"] == "0"
+        answer = sqs_query.call("ReceiveMessage", path=path, QueueUrl=three_states.url)
+        assert answer.texts("ReceiveMessageResult/Message/Body") == ["visible"]
+        three_states.receive_one()
+        assert "Messages" not in client.receive_message(QueueUrl=three_states.url)
+
+
+def test_localstacks_endpoint_carries_out_no_other_operation(
+    broker: RunningBroker, three_states: Queue, account: str, sqs_query: QueryClient
+) -> None:
+    path = "/_aws/sqs/messages"
+    with closing(make_client(broker.url + path, account)) as client, pytest.raises(ClientError):
+        client.purge_queue(QueueUrl=three_states.url)
+    assert sqs_query.call("PurgeQueue", path=path, QueueUrl=three_states.url).status == 400
+    assert three_states.counts() == (1, 1, 1)
 
 
 def test_localstacks_endpoint_of_an_empty_queue_has_no_messages(broker: RunningBroker, queue: Queue) -> None:

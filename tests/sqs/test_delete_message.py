@@ -179,6 +179,20 @@ def test_a_batch_is_checked_as_a_whole(queue: Queue) -> None:
         delete_batch(queue, ("a!", "x"))
 
 
+def test_a_failed_entrys_text_is_fit_for_xml_and_of_sensible_length(queue: Queue, sqs_query: QueryClient) -> None:
+    answer = sqs_query.call(
+        "DeleteMessageBatch",
+        QueueUrl=queue.url,
+        DeleteMessageBatchRequestEntry__1__Id="odd",
+        DeleteMessageBatchRequestEntry__1__ReceiptHandle="\x00\x1f\ufffe",
+        DeleteMessageBatchRequestEntry__2__Id="long",
+        DeleteMessageBatchRequestEntry__2__ReceiptHandle="x" * 100_000,
+    )
+    odd, long = answer.texts("DeleteMessageBatchResult/BatchResultErrorEntry/Message")
+    assert odd == 'The input receipt handle "???" is not a valid receipt handle.'
+    assert len(long) <= 4096
+
+
 def test_a_batch_through_the_query_protocol(queue: Queue, sqs_query: QueryClient) -> None:
     queue.send()
     answer = sqs_query.call(

@@ -1,13 +1,17 @@
-"""At most 120,000 messages of a queue are in flight: a standard queue says so, a FIFO queue just hands out no more.
+"""At most 120,000 messages of a queue are in flight: a standard queue says so to a short poll; a long poll waits, and a FIFO
+queue just hands out no more.
 
 The limit is lowered here, so that a test reaches it. Source: SQS Developer Guide, Quotas and recorded replies.
 """
 
+from contextlib import closing
+
 import pytest
 
 from broker.core import limits
-from tests.conftest import MessageClock
+from tests.conftest import MessageClock, RunningBroker
 from tests.sqs.queues import Queue, refused
+from tests.sqs.wire_clients import JsonClient, read_answer
 
 
 def test_the_limit_is_awss() -> None:
@@ -39,6 +43,39 @@ def test_a_standard_queue_refuses_a_receive_over_the_limit(queue: Queue, clock: 
 def test_a_standard_queue_hands_out_what_fits(queue: Queue) -> None:
     queue.send_many([str(number) for number in range(8)])
     assert len(queue.receive(10)) == 5
+
+
+@pytest.mark.usefixtures("limit_of_five")
+def test_a_long_poll_over_the_limit_waits_for_room(
+    queue: Queue, sqs_json: JsonClient, broker: RunningBroker, clock: MessageClock
+) -> None:
+    queue.send_many([str(number) for number in range(9)])
+    polled = {"QueueUrl": queue.url, "WaitTimeSeconds": 20, "VisibilityTimeout": 60}
+    first = queue.receive(5, VisibilityTimeout=10)
+    for make_room in (
+        lambda: queue.delete(first[0]),
+        lambda: queue.change_visibility(first[1], 0),
+        lambda: clock.advance(10),
+    ):
+        with closing(sqs_json.start("ReceiveMessage", polled)) as poll:
+            broker.settle()
+            make_room()
+            answer = read_answer(poll.getresponse())
+        assert len(answer.json["Messages"]) == 1
+
+
+@pytest.mark.usefixtures("limit_of_five")
+def test_a_long_poll_that_finds_no_room_ends_empty_and_is_no_error(
+    queue: Queue, sqs_json: JsonClient, broker: RunningBroker, clock: MessageClock
+) -> None:
+    queue.send_many([str(number) for number in range(8)])
+    queue.receive(5, VisibilityTimeout=60)
+    with closing(sqs_json.start("ReceiveMessage", {"QueueUrl": queue.url, "WaitTimeSeconds": 20})) as poll:
+        broker.settle()
+        queue.send("more")
+        clock.advance(20)
+        answer = read_answer(poll.getresponse())
+    assert (answer.status, answer.json) == (200, {})
 
 
 @pytest.mark.usefixtures("limit_of_five")

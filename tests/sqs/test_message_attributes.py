@@ -111,6 +111,23 @@ def test_types_that_are_not_allowed(queue: Queue, data_type: str) -> None:
     assert queue.counts() == (0, 0, 0)
 
 
+@pytest.mark.parametrize("data_type", ["String.\x01", "Number.a\x00b", "String.\ufffe"])
+def test_a_character_outside_xml_is_refused_in_a_custom_label(queue: Queue, data_type: str) -> None:
+    with refused("InvalidParameterValue"):
+        queue.send(MessageAttributes={"a": string("1", data_type)})
+    assert queue.counts() == (0, 0, 0)
+
+
+def test_a_name_is_given_once_and_never_left_out(queue: Queue, sqs_query: QueryClient) -> None:
+    one = {"MessageAttribute__1__Value__DataType": "String", "MessageAttribute__1__Value__StringValue": "x"}
+    two = {name.replace("__1__", "__2__"): value for name, value in one.items()}
+    named = {"MessageAttribute__1__Name": "a", "MessageAttribute__2__Name": "a"}
+    for attributes in (one, one | two | named):
+        answer = sqs_query.call("SendMessage", QueueUrl=queue.url, MessageBody="hello", **attributes)
+        assert (answer.status, answer.text("Error/Code")) == (400, "InvalidParameterValue")
+    assert queue.counts() == (0, 0, 0)
+
+
 def test_an_empty_string_is_no_value(queue: Queue) -> None:
     text = "Message (user) attribute 'a' must contain a non-empty value of type 'String'."
     with refused("InvalidParameterValue", text=text):

@@ -80,6 +80,36 @@ def test_a_statement_has_at_most_seven_actions(sqs: Sqs, queue: Queue) -> None:
         sqs.add_permission(QueueUrl=queue.url, Label="eight", AWSAccountIds=["111111111111"], Actions=EIGHT)
 
 
+def test_a_policy_has_at_most_twenty_statements(sqs: Sqs, queue: Queue) -> None:
+    permission = {"QueueUrl": queue.url, "AWSAccountIds": ["111111111111"], "Actions": ["SendMessage"]}
+    for number in range(20):
+        sqs.add_permission(Label=f"label-{number}", **permission)
+    with refused("OverLimit"):
+        sqs.add_permission(Label="one-too-many", **permission)
+    sqs.remove_permission(QueueUrl=queue.url, Label="label-0")
+    sqs.add_permission(Label="one-for-another", **permission)
+    assert len(statements(queue)) == 20
+
+
+def test_a_permission_is_given_to_at_most_fifty_accounts(sqs: Sqs, queue: Queue) -> None:
+    accounts = [f"{number:012d}" for number in range(51)]
+    sqs.add_permission(QueueUrl=queue.url, Label="fifty", AWSAccountIds=accounts[:50], Actions=["SendMessage"])
+    with refused("OverLimit"):
+        sqs.add_permission(QueueUrl=queue.url, Label="more", AWSAccountIds=accounts, Actions=["SendMessage"])
+    assert len(statements(queue)) == 1
+
+
+def test_a_policy_does_not_grow_beyond_8192_bytes(sqs: Sqs, queue: Queue) -> None:
+    accounts = [f"{number:012d}" for number in range(50)]
+    labels = []
+    with refused("OverLimit"):
+        for label in ("a", "b", "c", "d", "e"):
+            sqs.add_permission(QueueUrl=queue.url, Label=label, AWSAccountIds=accounts, Actions=EIGHT[:7])
+            labels.append(label)
+    assert labels
+    assert [statement["Sid"] for statement in statements(queue)] == labels
+
+
 def test_an_unknown_action_is_refused(sqs: Sqs, queue: Queue) -> None:
     with refused("InvalidParameterValue"):
         sqs.add_permission(QueueUrl=queue.url, Label="a", AWSAccountIds=["111111111111"], Actions=["FlyAway"])

@@ -135,6 +135,28 @@ def test_a_policy_that_is_no_json_is_refused(queue: Queue) -> None:
         queue.set(Policy="{not json")
 
 
+def test_a_policy_has_at_most_8192_bytes(queue: Queue) -> None:
+    policy = json.dumps({"Id": "é" * 4_000}, ensure_ascii=False)
+    longest = policy + " " * (8_192 - len(policy.encode()))
+    queue.set(Policy=longest)
+    with refused("InvalidAttributeValue"):
+        queue.set(Policy=longest + " ")
+    assert queue.attributes("Policy") == {"Policy": longest}
+
+
+@pytest.mark.parametrize("name", ["RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId"])
+def test_no_other_attribute_is_of_any_length(queue: Queue, name: str) -> None:
+    with refused("InvalidAttributeValue", "InvalidParameterValue"):
+        queue.set(**{name: '{"redrivePermission": "allowAll"}' + " " * 8_192})
+    assert name not in queue.attributes("All")
+
+
+@pytest.mark.parametrize("depth", [300, 2_000])
+def test_a_policy_without_bottom_is_refused(queue: Queue, depth: int) -> None:
+    with refused("InvalidAttributeValue"):
+        queue.set(Policy='{"Id":' + "[" * depth + "]" * depth + "}")
+
+
 def test_an_empty_redrive_policy_removes_it(queue: Queue, make_queue: MakeQueue) -> None:
     dead = make_queue("dead")
     queue.redrive_to(dead, 3)

@@ -87,7 +87,13 @@ def test_characters_just_outside(character: str, shown: str) -> None:
 
 def test_characters_of_text_attributes_are_checked_and_bytes_of_binary_ones_are_not() -> None:
     admitted(attributes=(Attribute("a", "Binary.raw", b"\x00\xff\xff\xfe"),))
-    assert "attribute 'a'" in refusal(InvalidParameterValue, attributes=(Attribute("a", "String", b"\x00"),))
+    assert "attribute 'a' value" in refusal(InvalidParameterValue, attributes=(Attribute("a", "String", b"\x00"),))
+
+
+@pytest.mark.parametrize("kind", ["String", "Number", "Binary"])
+def test_characters_of_an_attributes_type_are_checked(kind: str) -> None:
+    text = refusal(InvalidParameterValue, attributes=(Attribute("a", f"{kind}.\x1f", b"1"),))
+    assert text.startswith("Invalid binary character '#x1F' was found in the message attribute 'a' type, ")
 
 
 def test_the_size_is_that_of_body_and_attributes_in_utf_8() -> None:

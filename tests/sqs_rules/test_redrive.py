@@ -27,6 +27,11 @@ def test_other_counts_are_refused(given: object) -> None:
         read_redrive_policy(policy(deadLetterTargetArn=NAME.arn, maxReceiveCount=given))
 
 
+def test_a_count_nested_deeper_than_json_is_written_is_refused() -> None:
+    with pytest.raises(InvalidParameterValue, match="valid values are from 1 to 1000 both inclusive"):
+        read_redrive_policy(f'{{"deadLetterTargetArn": "{NAME.arn}", "maxReceiveCount": {"[" * 500 + "]" * 500}}}')
+
+
 def test_the_text_names_the_policy_and_what_is_missing() -> None:
     with pytest.raises(InvalidParameterValue) as caught:
         read_redrive_policy("{}")

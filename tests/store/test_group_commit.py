@@ -131,6 +131,19 @@ async def test_with_nothing_pending_nobody_waits() -> None:
 
 
 @on_a_loop
+async def test_who_waits_for_changes_that_came_to_nothing_is_told_too() -> None:
+    async with bench() as b:
+        b.change(1)
+        assert b.park("send")
+        b.commits.batch.delete_message(1)  # expired before it reached the disk
+        await b.store.next_call()
+        b.store.go_on()
+        await turns(20)
+        await b.commits.until(1)
+        assert b.told == [("send", None)]
+
+
+@on_a_loop
 async def test_the_next_batch_gathers_while_one_is_under_way_and_is_cut_at_once() -> None:
     async with bench() as b:
         b.change(1)

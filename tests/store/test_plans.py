@@ -24,7 +24,7 @@ PAGES: Final = {
 }
 # What may be scanned: the one row of meta, and the rows of the page itself.
 SCANNED_FREELY: Final = re.compile(
-    r"SCAN (meta|s|picked|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
+    r"SCAN (meta|p|stretch|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
 )
 
 
@@ -45,7 +45,7 @@ def plan(database: sqlite3.Connection, statement: str) -> list[str]:
 def test_no_read_scans_a_table(database: sqlite3.Connection, name: str) -> None:
     for step in plan(database, PAGES[name]):
         assert not step.startswith("SCAN") or SCANNED_FREELY.match(step), step
-        assert "AUTOMATIC" not in step or " ON s " in step or "s USING" in step, step
+        assert "AUTOMATIC" not in step, step
 
 
 @pytest.mark.parametrize("key", list(sql.SCAN))
@@ -57,7 +57,7 @@ def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key:
 @pytest.mark.parametrize("unleased", [False, True])
 def test_a_group_is_read_off_its_index(database: sqlite3.Connection, unleased: bool) -> None:
     steps = plan(database, sql.GROUP[unleased])
-    assert "SEARCH m USING COVERING INDEX message_group (queue=? AND grp=? AND ord>?)" in steps
+    assert "SEARCH m USING COVERING INDEX message_group (queue=? AND stretch=? AND grp=? AND ord>?)" in steps
 
 
 def test_timed_reads_seek_to_their_place(database: sqlite3.Connection) -> None:
@@ -88,9 +88,9 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
     """A million messages of one skipped group in front: the lease look-up is for what is left of them."""
     database.execute(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)"
-        " INSERT INTO message SELECT n, 1, 0, n, 'noisy', n, x'' FROM n"
+        " INSERT INTO message SELECT n, 1, 0, n, 1, 'noisy', n, x'' FROM n"
     )
-    database.execute("INSERT INTO message VALUES (5000, 1, 0, 5000, 'quiet', 1, x'')")
+    database.execute("INSERT INTO message VALUES (5000, 1, 0, 5000, 1, 'quiet', 1, x'')")
     database.execute("INSERT INTO body SELECT id, x'' FROM message")
     looked: list[int] = []
     database.create_function("looked", 1, looked.append)
@@ -99,7 +99,7 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
         looked.clear()
         statement = sql.SCAN[key, True].replace("lease.id = m.id)", "lease.id = coalesce(looked(m.id), m.id))")
         found = database.execute(statement, {**values, **skipped}).fetchall()
-        assert [row[3] for row in found] == [5000]
+        assert [row[1] for row in found] == [5000]
         assert set(looked) == {5000}
 
 

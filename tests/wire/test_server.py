@@ -224,6 +224,24 @@ async def test_uploads_that_stand_still_hold_up_no_small_request(port: Port) -> 
     assert (await slow.reply()).status == 200
 
 
+async def test_a_reply_that_is_not_read_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_SHUTDOWN_S", 0.2)
+
+    async def deluge(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, bytes(16 * 1_048_576))  # more than the sockets' buffers take
+
+    server = Server(pigeon_router, host="127.0.0.1", port=0, prefixes={"/deluge": deluge})
+    await server.start()
+    connection = await Port(server).connect()
+    connection.send_request(path="/deluge")
+    await connection.line()
+    loop = asyncio.get_running_loop()
+    before_s = loop.time()
+    await server.stop()
+    assert loop.time() - before_s < 0.3
+    await connection.close()
+
+
 async def test_an_upload_waits_while_others_take_all_the_room(port: Port) -> None:
     uploads = [await port.connect() for _ in range(UPLOAD_BYTES_MAX // BODY_BYTES_MAX)]
     for connection in uploads:

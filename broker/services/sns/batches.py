@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from broker.errors import AwsError
+from broker.errors import AwsError, told
 from broker.services.sns.errors import (
     BatchEntryIdsNotDistinct,
     EmptyBatchRequest,
@@ -50,4 +50,4 @@ def failed(entry_id: str, error: AwsError) -> BatchResultErrorEntry:
     """The entry's part of the reply. An error that is not the caller's fault fails the call instead."""
     if not error.sender:
         raise error
-    return BatchResultErrorEntry(entry_id, error.query_code, error.message, error.sender)
+    return BatchResultErrorEntry(entry_id, error.query_code, told(error.message), error.sender)

@@ -13,7 +13,7 @@ from broker.services.sns.envelope import Signature, confirmation, timestamp_text
 from broker.services.sns.errors import InvalidParameter
 from broker.services.sns.names import TopicName, read_topic_arn
 from broker.services.sns.outgoing import Kind, Outgoing
-from broker.services.sns.plan import Plan, Undeliverable
+from broker.services.sns.plan import Plan, Undeliverable, require_room
 from broker.services.sns.service import SERVICE
 from broker.services.sns.signatures import confirmation_text
 from broker.services.sns.signer import Signer
@@ -50,6 +50,11 @@ class Letter:
     document: str
     link: str
 
+    @staticmethod
+    def require_room(topics: Topics) -> None:
+        """Raise ServiceUnavailable where `send` would: whoever changes anything before it asks this first."""
+        require_room(topics.engine, _RESERVED)
+
     def send(self, topics: Topics, subscription: Subscription) -> None:
         """Put it on its way to the endpoint. Part of an engine call; raises Absent before anything is changed by it."""
         plan = Plan(topics)
@@ -73,6 +78,7 @@ class Letter:
         )
 
 
+_RESERVED = 4  # sequence numbers for an outbox that is made, one that is purged, and the letter
 _SUBJECTS = {
     "SubscriptionConfirmation": "AWS Notification - Subscription Confirmation",
     "UnsubscribeConfirmation": "AWS Notification - Unsubscribe Confirmation",
@@ -106,7 +112,8 @@ def _confirm(call: Call, name: TopicName, token: str, guarded: bool) -> str:
     topics = call.runtime.part(Topics)
     topics.find(name)
     subscription = topics.by_token.get(token)
-    if subscription is None or subscription.record.topic != name:
+    expired = subscription is not None and subscription.record.token_until_ms <= topics.engine.ledger.now_ms()
+    if subscription is None or subscription.record.topic != name or expired:
         raise InvalidParameter("Token")
     if not subscription.record.confirmed or subscription.record.ended or (guarded and call.signed):
         subscription = topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)

@@ -11,7 +11,10 @@ from broker.services.sns.topic import Topic
 PROTOCOLS: Final = frozenset(
     {"http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose"}
 )
-_EMAIL: Final = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# What the header of a mail would read as something else (a group, a comment, an encoded word) is no address.
+_EMAIL: Final = re.compile(rf"(?=[^@]{{1,64}}@.{{1,253}}$)(?!.*=\?.*\?=){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 PHONE_NUMBER: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _URL_MAX: Final = 2_048
 _FIFO_SUFFIX: Final = ".fifo"

@@ -38,9 +38,6 @@ class Outcome(NamedTuple):
     response: str = ""
 
 
-_CAPTURED: Final = Outcome(True)  # there is no way out any more: it is kept for looking at
-
-
 class Transport(Protocol):
     """What carries messages to one kind of endpoint. An attempt ends within ATTEMPT_MS; it raises nothing."""
 
@@ -50,10 +47,7 @@ class Transport(Protocol):
 
 
 class Outboxes:
-    """The couriers of a broker. Comes after `Topics` among the parts of the runtime.
-
-    `transports`: by protocol; what waits for one that is not there is captured.
-    """
+    """The couriers of a broker. `transports`: by protocol. Comes after `Topics` among the parts of the runtime."""
 
     def __init__(self, runtime: Runtime, transports: Mapping[str, Transport]) -> None:
         self.runtime = runtime
@@ -164,7 +158,13 @@ class Courier:
 
     async def _fetch(self) -> None:
         """Bring in what the receive could not do without, and go on."""
-        leased = await self._runtime.call(self._receive)
+        try:
+            leased = await self._runtime.call(self._receive)
+        except ServiceUnavailable as error:
+            # The store could not be read, perhaps. After a failed commit another courier has been employed.
+            _log.warning("what waits to leave for %s waits longer: %s", self.arn, error)
+            self._runtime.deadlines.add(self._runtime.clock.now_ms() + _SECOND_MS, self.go_on)
+            return
         self._carry(leased)
         if not leased:
             await self._runtime.call(self.go_on)
@@ -195,21 +195,21 @@ class Courier:
             if found is not None:
                 subscription = found[0]
                 transport = self._outboxes.transports.get(subscription.protocol)
-                outcome = _CAPTURED if transport is None else await transport.send(subscription, outgoing)
+                outcome = None if transport is None else await transport.send(subscription, outgoing)
                 await self._settle(leased, outgoing, outcome)
         finally:
             self._under_way -= 1
         await self._runtime.call(self.go_on)
 
-    async def _settle(self, leased: Leased, outgoing: Outgoing, outcome: Outcome) -> None:
+    async def _settle(self, leased: Leased, outgoing: Outgoing, outcome: Outcome | None) -> None:
         try:
             await self._runtime.call(self._record, leased, outgoing, outcome)
         except ServiceUnavailable as error:
             # There is no room for the dead letter or the record now; the lease ends, and the message is sent again.
             _log.warning("what became of message %s cannot be recorded: %s", outgoing.message_id, error)
 
-    def _record(self, leased: Leased, outgoing: Outgoing, outcome: Outcome) -> None:
-        """What follows from an attempt, in one transaction."""
+    def _record(self, leased: Leased, outgoing: Outgoing, outcome: Outcome | None) -> None:
+        """What follows from an attempt, in one transaction. None: there is no mail server any more, so it is captured."""
         found = self._find()
         if found is None:
             return
@@ -220,14 +220,14 @@ class Courier:
         if message is None:
             return
         delay_ms = None
-        if not outcome.delivered and not outcome.permanent:
+        if outcome is not None and not outcome.delivered and not outcome.permanent:
             delay_ms = _retries(subscription).delay_ms(leased.receive_count)
         if delay_ms is not None:
             engine.change_visibility(outbox, leased.receipt_handle, delay_ms)
             return
         plan = Plan(self._outboxes.topics)
-        if outcome is _CAPTURED:
-            plan.capture(subscription, outgoing.message_id, outgoing.body, subject=outgoing.subject)
+        if outcome is None:
+            plan.leave(subscription, outgoing)
         elif outgoing.kind == "Notification":
             if not outcome.delivered:
                 plan.give_up(subscription, outgoing.body, f"{outcome.status_code} {outcome.response}")
@@ -240,8 +240,10 @@ class Courier:
                 status_code=outcome.status_code,
                 response=outcome.response,
             )
-        plan.apply()
+        # What may raise comes first; filling another queue may push the message that is deleted here out of memory.
+        plan.require_room()
         engine.delete(outbox, leased.receipt_handle)
+        plan.apply()
 
 
 def _retries(subscription: Subscription) -> RetryPolicy:

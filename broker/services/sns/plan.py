@@ -7,10 +7,11 @@ import logging
 from typing import Final
 
 from broker.core.admission import Body, admit, require_fifo_ids
+from broker.core.engine import Engine
 from broker.core.message import Admitted, Attribute
 from broker.core.queue import Queue
 from broker.core.settings import QueueName
-from broker.errors import AwsError
+from broker.errors import AwsError, ServiceUnavailable
 from broker.services.sns.deliveries import Delivery, Status, encode, internal_message, records_queue
 from broker.services.sns.message_rules import attribute_view
 from broker.services.sns.outgoing import Outgoing
@@ -39,6 +40,13 @@ class Undeliverable(Exception):
         self.reason = reason
 
 
+def require_room(engine: Engine, messages: int) -> None:
+    """Raise ServiceUnavailable if so many messages cannot be accepted now."""
+    if messages and not engine.ledger.journal.room_for_messages:
+        raise ServiceUnavailable("The service is temporarily unavailable: there is no room for messages on the disk.")
+    engine.ledger.reserve(messages)
+
+
 class Plan:
     """See the module's text."""
 
@@ -55,6 +63,12 @@ class Plan:
             self.engine.fan_out(list(self._parcels.items()))
         for subscription in self._leaving:
             self.topics.outbox_filled(subscription)
+
+    def require_room(self) -> None:
+        """Raise ServiceUnavailable where `apply` would. What follows in this call may change something before it applies a plan
+        for standard queues alone.
+        """
+        require_room(self.engine, sum(map(len, self._parcels.values())))
 
     def put(self, queue: Queue, message: Admitted) -> None:
         """A message for a queue that takes it."""

@@ -15,7 +15,7 @@ from broker.services.sns.plan import Plan
 from broker.services.sns.publication import Groundwork, Publication
 from broker.services.sns.state import Topics
 from broker.services.sns.topic import ARCHIVE_DAY_MS, Replay, Subscription
-from broker.store.base import Page, Recovered
+from broker.store.base import Page, Recovered, StoreError
 
 _PAGE = 100
 _PAGE_BYTES = 262_144  # filter policies judge a page in one go
@@ -61,8 +61,8 @@ class Replays:
     async def _run(self, arn: str, replay: Replay) -> None:
         try:
             await self._read_on(arn, replay)
-        except ServiceUnavailable as error:
-            # The disk is full, perhaps. After a failed commit, recovery has begun another replay, and this one is over.
+        except (ServiceUnavailable, StoreError) as error:
+            # The disk is full, or cannot be read. After a failed commit, recovery has begun another replay, and this one is over.
             _log.warning("the replay to %s waits: %s", arn, error)
             at_ms = self._runtime.clock.now_ms() + _WAIT_MS
             self._runtime.deadlines.add(at_ms, lambda: self._runtime.start_work(self._run(arn, replay)))

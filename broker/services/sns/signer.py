@@ -28,7 +28,7 @@ class Signer:
         self._key = None if stored is None else SigningKey.from_record(stored)
 
     def forget(self) -> None:
-        self._key = None
+        """A key that is known is on disk: a failed commit takes nothing from it, nor from what is being signed."""
 
     def reset(self) -> None:
         """The key outlives what it has signed."""
@@ -44,7 +44,7 @@ class Signer:
                 durable = self._runtime.durable()
                 if durable is not None:
                     await durable
-            assert self._key is not None
+                self._key = made
             return self._key
 
     async def sign(self, texts: Sequence[str], version: SignatureVersion) -> dict[str, str]:
@@ -63,6 +63,4 @@ class Signer:
         return key.certificate_pem if key is not None and key.certificate_name == name else None
 
     def _keep(self, key: SigningKey) -> None:
-        if self._key is None:
-            self._key = key
-            self._runtime.ledger.batch.put_resource(KEY_KIND, _KEY, key.to_record())
+        self._runtime.ledger.batch.put_resource(KEY_KIND, _KEY, key.to_record())

@@ -145,6 +145,8 @@ def ensure_subscription(
     now_ms = topics.engine.ledger.now_ms()
     attributes = check_new(topic, protocol, given, now_ms)
     existing = topics.at_place(topic, protocol, endpoint)
+    if letter is not None and (existing is None or not existing.record.confirmed):
+        letter.require_room(topics)
     if existing is None:
         if protocol == "application":
             _check_device(call, endpoint)
@@ -210,6 +212,8 @@ def _unsubscribe(call: Call, arn: str, letter: Letter | None) -> None:
         not call.signed or call.account not in (record.owner, topic.name.account)
     ):
         raise AuthorizationError("Not authorized to unsubscribe")
+    if letter is not None:
+        letter.require_room(topics)
     topic.record.deleted += 1
     topics.record_topic(topic)
     if letter is None:

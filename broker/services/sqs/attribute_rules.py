@@ -1,7 +1,8 @@
 """The queue attributes: names, ranges, defaults, and how their strings become the engine's settings.
 
 The strings that users gave are kept and returned as they are (whole numbers and booleans in AWS's spelling); what was not
-given has AWS's default. Knows neither queues nor requests. Source: SQS API Reference, CreateQueue and SetQueueAttributes.
+given has AWS's default. Knows neither queues nor requests. Source: SQS API Reference, CreateQueue and SetQueueAttributes;
+Developer Guide, "Quotas related to policies".
 """
 
 import re
@@ -41,6 +42,8 @@ FIFO_DEFAULTS: Final = DEFAULTS | {
     "DeduplicationScope": "queue",
     "FifoThroughputLimit": "perQueue",
 }
+POLICY_BYTES_MAX: Final = 8_192
+_KMS_KEY_MAX: Final = 2_048
 _KMS_REUSE_DEFAULT: Final = "300"
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _JSON_ATTRIBUTES: Final = frozenset({"Policy", "RedrivePolicy", "RedriveAllowPolicy"})
@@ -181,9 +184,12 @@ def _boolean(name: str, value: str) -> str:
 
 def _policy(name: str, value: str) -> str:
     if value:
+        if len(value.encode()) > POLICY_BYTES_MAX:
+            raise _invalid(name)
         try:
             document = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            orjson.dumps(document)  # AddPermission writes it anew, and less deep nesting is written than read
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             raise _invalid(name) from None
         if not isinstance(document, dict):
             raise _invalid(name)
@@ -202,7 +208,9 @@ def _redrive_allow_policy(_name: str, value: str) -> str:
     return value
 
 
-def _any_text(_name: str, value: str) -> str:
+def _kms_key(name: str, value: str) -> str:
+    if len(value) > _KMS_KEY_MAX:
+        raise _invalid(name)
     return value
 
 
@@ -225,7 +233,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "Policy": _policy,
     "RedrivePolicy": _redrive_policy,
     "RedriveAllowPolicy": _redrive_allow_policy,
-    "KmsMasterKeyId": _any_text,
+    "KmsMasterKeyId": _kms_key,
     "KmsDataKeyReusePeriodSeconds": _kms_reuse,
     "SqsManagedSseEnabled": _boolean,
     "ContentBasedDeduplication": _boolean,

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from broker.core.limits import MESSAGE_BYTES_MAX
-from broker.errors import AwsError
+from broker.errors import AwsError, told
 from broker.services.sqs.errors import (
     BatchEntryIdsNotDistinct,
     BatchRequestTooLong,
@@ -64,4 +64,4 @@ def failed(entry: Entry, error: AwsError) -> BatchResultErrorEntry:
     """The entry's part of the reply. An error that is not the caller's fault fails the call instead."""
     if not error.sender:
         raise error
-    return BatchResultErrorEntry(entry.id, error.sender, error.query_code, error.message)
+    return BatchResultErrorEntry(entry.id, error.sender, error.query_code, told(error.message))

@@ -1,6 +1,6 @@
 """AddPermission and RemovePermission: statements of the queue's Policy attribute. Nothing here enforces a policy.
 
-Source: SQS API Reference, AddPermission.
+Source: SQS API Reference, AddPermission; Developer Guide, "Quotas related to policies".
 """
 
 import re
@@ -16,10 +16,13 @@ from broker.core.queue import Queue
 from broker.core.settings import QueueName
 from broker.services.context import Call
 from broker.services.operation import QueryName
+from broker.services.sqs.attribute_rules import POLICY_BYTES_MAX
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 
-ACTIONS_MAX: Final = 7
+ACTIONS_MAX: Final = 7  # of a statement
+PRINCIPALS_MAX: Final = 50
+STATEMENTS_MAX: Final = 20
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _POLICY_VERSION: Final = "2008-10-17"  # the one that AWS writes here
@@ -96,6 +99,7 @@ def _add(engine: Engine, name: QueueName, request: AddPermissionRequest) -> None
     statements = _statements(policy)
     if any(statement.get("Sid") == request.label for statement in statements):
         raise InvalidParameterValue(f"Value {request.label} for parameter Label is invalid. Reason: Already exists.")
+    _check_limit("Statements", len(statements) + 1, STATEMENTS_MAX)
     statement = {
         "Sid": request.label,
         "Effect": "Allow",
@@ -131,6 +135,7 @@ def _check_label(label: str) -> None:
 def _check_accounts(accounts: Sequence[str]) -> None:
     if not accounts:
         raise MissingParameter("AWSAccountIds")
+    _check_limit("Principals", len(accounts), PRINCIPALS_MAX)
     if not all(_ACCOUNT.fullmatch(account) for account in accounts):
         raise InvalidParameterValue(
             f"Value [{', '.join(accounts)}] for parameter PrincipalId is invalid. Reason: Unable to verify."
@@ -140,8 +145,7 @@ def _check_accounts(accounts: Sequence[str]) -> None:
 def _check_actions(actions: Sequence[str]) -> None:
     if not actions:
         raise MissingParameter("Actions")
-    if len(actions) > ACTIONS_MAX:
-        raise OverLimit(f"{len(actions)} Actions were found, maximum allowed is {ACTIONS_MAX}.")
+    _check_limit("Actions", len(actions), ACTIONS_MAX)
     for action in actions:
         if action in _OWNERS_ALONE:
             reason = "Only the queue owner is allowed to invoke this action."
@@ -150,6 +154,11 @@ def _check_actions(actions: Sequence[str]) -> None:
         else:
             continue
         raise InvalidParameterValue(f"Value SQS:{action} for parameter ActionName is invalid. Reason: {reason}")
+
+
+def _check_limit(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise OverLimit(f"{found} {what} were found, maximum allowed is {most}.")
 
 
 def _policy(queue: Queue) -> dict[str, Any]:
@@ -175,5 +184,8 @@ def _one_or_all(values: list[str]) -> str | list[str]:
 def _write(engine: Engine, queue: Queue, policy: dict[str, Any] | None) -> None:
     attributes = {name: value for name, value in queue.attributes.items() if name != "Policy"}
     if policy is not None:
-        attributes["Policy"] = orjson.dumps(policy).decode()
+        written = orjson.dumps(policy)
+        if len(written) > POLICY_BYTES_MAX:
+            raise OverLimit(f"The policy has {len(written)} bytes, maximum allowed is {POLICY_BYTES_MAX}.")
+        attributes["Policy"] = written.decode()
     engine.configure_queue(queue, queue.settings, attributes)

@@ -14,6 +14,7 @@ from broker.core.settings import QueueName, Redrive, RedriveAllow, queue_name_of
 
 _RECEIVE_COUNT_MAX: Final = 1000
 _SOURCES_MAX: Final = 10
+_TEXT_MAX: Final = 8_192  # as of other policies; ten ARNs are far from it
 _POLICY_KEYS: Final = ("deadLetterTargetArn", "maxReceiveCount")
 _ALLOW_KEYS: Final = ("redrivePermission", "sourceQueueArns")
 
@@ -85,6 +86,8 @@ def check_dead_letter_queue(engine: Engine, source: QueueName, *, fifo: bool, re
 
 
 def _read_map(text: str) -> dict[str, Any] | None:
+    if len(text) > _TEXT_MAX:
+        return None
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -102,6 +105,8 @@ def _read_count(given: object) -> int | None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a JSON structure"  # of any depth: more than an error's text, or orjson, takes
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
