@@ -12,8 +12,7 @@ from broker.services.sns.errors import InvalidParameter, ParameterValueInvalid
 from broker.services.sns.topic import MESSAGE_BYTES_DEFAULT, Topic
 
 _SUBJECT_MAX: Final = 100
-_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"  # with all that breaks a line
-_SUBJECT: Final = re.compile(rf"[^ {_CONTROLS}][^{_CONTROLS}]*")
+_SUBJECT: Final = re.compile(r"[^\x00-\x20\x7f][^\x00-\x1f\x7f]*")
 _NAME_MAX: Final = 256
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _KINDS: Final = ("String", "Number", "Binary")
