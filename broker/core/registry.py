@@ -18,6 +18,7 @@ from broker.core.limits import COOLDOWN_MS, DEDUPLICATION_MS, FOREVER_MS
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings, internal_name
 from broker.core.standard import StandardQueue
+from broker.errors import ServiceUnavailable
 from broker.store.base import Recovered
 
 QUEUE_KIND: Final = "queue"
@@ -134,9 +135,11 @@ class Registry:
         return queue
 
     def internal_queue(self, name: str, *, retention_ms: int = FOREVER_MS) -> Queue:
-        """The broker's own standard queue of this name, made if there is none. `reserve(2)` before, where it may be made."""
+        """The broker's own standard queue of this name, made for a message if there is none. Raises ServiceUnavailable."""
         queue = self.queues_by_name.get(internal_name(name))
         if queue is None:
+            if not self.ledger.journal.room_for_messages:
+                raise ServiceUnavailable("The service is temporarily unavailable: there is no room on the disk.")
             settings = QueueSettings(retention_ms=retention_ms, internal=True)
             queue = self.create_queue(internal_name(name), settings, {}, {})
         return queue
@@ -185,7 +188,7 @@ class Registry:
         self._tombstones.clear()
 
     def purge_queue(self, queue: Queue) -> None:
-        """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns."""
+        """Drop every message of a queue, visible, delayed or in flight. Raises PurgeQueueInProgress under cooldowns (a user's)."""
         if self.cooldowns and not queue.settings.internal and self._within_cooldown(queue.purged_at_ms):
             raise PurgeQueueInProgress(queue.name.name)
         self.ledger.reserve(1)

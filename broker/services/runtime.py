@@ -85,7 +85,7 @@ class Runtime:
         self.ledger.prefetch = self._prefetch
         self.ledger.grant_wanted = self._grant_wanted
         self.engine.start_job = self.start_job
-        self._recovered = recovered
+        self._recovered: Recovered | None = recovered
         self._parts: dict[type, Part] = {}
 
     def add(self, part: Part) -> None:
@@ -101,7 +101,9 @@ class Runtime:
     async def start(self) -> None:
         """Grant the first sequence numbers and take over what the store holds."""
         self.ledger.grant(await self.commits.on_writer(lambda: self.store.grant_sequences(GRANT)))
+        assert self._recovered is not None, "started twice"
         self._recover(self._recovered)
+        self._recovered = None  # every resource there is: not to be kept a second time
         self._ready.set()
         self.commits.kick()
 

@@ -72,7 +72,10 @@ PUT_COUNTERS: Final = _put(
 DELETE_COUNTERS: Final = _delete("counters", "queue")
 PUT_DEDUPLICATION: Final = _put("deduplication", "queue, bucket, digest, sent_at_ms, message_id, ord")
 PUT_RESOURCE: Final = _put("resource", "kind, key, record")
-DELETE_RESOURCE: Final = Rows(2, lambda size: f"DELETE FROM resource WHERE (kind, key) IN ({_values(2, size)})")
+# Not (kind, key) IN (VALUES …): SQLite would look at every resource there is.
+DELETE_RESOURCE: Final = Rows(
+    2, lambda size: f"DELETE FROM resource WHERE {' OR '.join(['(kind = ? AND key = ?)'] * size)}"
+)
 DROP_GENERATION: Final = _put("dropped", "queue", verb="INSERT OR IGNORE")
 FORGET_BUCKETS: Final = _put(
     "forgotten",

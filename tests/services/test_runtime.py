@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -180,6 +182,22 @@ async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness)
     assert [d.first_received_at_ms for d in await poll] == [before_ms + 5_000]
     assert harness.store.recover().message_time_ms == before_ms + 900_000
     timekeeper.stop()
+
+
+class Resources(dict[tuple[str, str], bytes]):
+    """What a weak reference can point to."""
+
+
+async def test_what_was_recovered_is_not_kept_a_second_time() -> None:
+    store = Faulty(":memory:")
+    recovered = replace(store.open(), resources=Resources())
+    kept = weakref.ref(recovered.resources)
+    runtime = Runtime(store, ManualClock(), Chance(), recovered, cooldowns=False, fatal=lambda _error: None)
+    del recovered
+    await runtime.start()
+    assert kept() is None
+    await runtime.close()
+    store.close()
 
 
 def poll(harness: Harness, connected: Callable[[], bool] = lambda: True, wait_ms: int = 20_000) -> "asyncio.Task[Any]":

@@ -51,10 +51,12 @@ def test_the_archive_begins_when_it_is_set_up(archived: Topic, times: Times, clo
     assert (datetime.fromisoformat(times.now()) - beginning).days == 30
 
 
-def test_a_topic_with_an_archive_cannot_be_deleted(archived: Topic) -> None:
+@pytest.mark.parametrize("nothing", ["", "{}"])
+def test_a_topic_with_an_archive_cannot_be_deleted(archived: Topic, nothing: str) -> None:
     with refused("InvalidState"):
         archived.sns.delete_topic(TopicArn=archived.arn)
-    archived.set("ArchivePolicy", "")
+    archived.set("ArchivePolicy", nothing)
+    assert "ArchivePolicy" not in archived.attributes()
     archived.sns.delete_topic(TopicArn=archived.arn)
 
 

@@ -119,6 +119,18 @@ def test_content_based_deduplication_hashes_the_message(make_topic: MakeTopic, f
     assert message["Attributes"]["MessageDeduplicationId"] == sha256(b"same").hexdigest()
 
 
+def test_true_may_be_written_with_a_capital(make_topic: MakeTopic, fifo: Queue) -> None:
+    """As str(True) writes it."""
+    topic = make_topic(FifoTopic="True", ContentBasedDeduplication="True")
+    assert make_topic(topic.name, FifoTopic="true", ContentBasedDeduplication="true").arn == topic.arn
+    topic.subscribe_queue(fifo)
+    for _ in range(2):
+        topic.publish("same", MessageGroupId="g")
+    assert len(envelopes(fifo)) == 1
+    topic.set("ContentBasedDeduplication", "False")
+    assert topic.attributes()["ContentBasedDeduplication"] == "false"
+
+
 def test_a_standard_queue_gets_them_too(fifo_topic: Topic, queue: Queue) -> None:
     fifo_topic.subscribe_queue(queue)
     fifo_topic.publish("m", MessageGroupId="g", MessageDeduplicationId="d")

@@ -7,11 +7,13 @@ Guide, "HTTP/HTTPS headers", "Message delivery retries".
 import base64
 import json
 from collections.abc import Callable
+from contextlib import closing
 from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import MessageClock, RunningBroker
+from tests.sns.conftest import make_client
 from tests.sns.endpoint import Endpoint
 from tests.sns.topics import Topic, subscription_attributes
 from tests.sqs.conftest import MakeQueue
@@ -68,6 +70,16 @@ def test_a_token_is_valid_for_two_days(topic: Topic, hook: Endpoint, clock: Mess
         topic.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())
 
 
+def test_asking_again_gives_two_more_days(topic: Topic, hook: Endpoint, clock: MessageClock) -> None:
+    arn = topic.subscribe("http", hook.url)
+    clock.advance(86_400)
+    topic.subscribe("http", hook.url)
+    clock.advance(2 * 86_400 - 1)
+    assert topic.sns.confirm_subscription(TopicArn=topic.arn, Token=hook.token())["SubscriptionArn"] == arn
+    clock.advance(86_400)
+    assert [s["SubscriptionArn"] for s in topic.subscriptions()] == [arn]
+
+
 def test_a_made_up_token_is_refused(topic: Topic) -> None:
     with refused("InvalidParameter", text="Invalid parameter: Token"):
         topic.sns.confirm_subscription(TopicArn=topic.arn, Token="0" * 64)
@@ -111,6 +123,15 @@ def test_a_user_in_the_url_is_basic_authorization(topic: Topic, hook: Endpoint, 
     clock.advance(0)
     expected = base64.b64encode(b"pigeon:se cret").decode()
     assert hook.requests[0].headers["authorization"] == f"Basic {expected}"
+
+
+def test_nobody_is_told_the_password_in_an_endpoint(topic: Topic, hook: Endpoint) -> None:
+    endpoint = hook.url.replace("http://", "http://pigeon:se%20cret@")
+    arn = topic.subscribe("http", endpoint)
+    shown = hook.url.replace("http://", "http://pigeon:****@")
+    assert [s["Endpoint"] for s in topic.subscriptions()] == [shown]
+    assert subscription_attributes(topic.sns, arn)["Endpoint"] == shown
+    assert topic.subscribe("http", endpoint) == arn
 
 
 def test_a_failure_is_retried_three_times_twenty_seconds_apart(
@@ -261,6 +282,32 @@ def test_unsubscribing_is_confirmed_and_can_be_undone(
     topic.publish()
     clock.advance(0)
     assert len(hook.notifications) == 1
+
+
+def test_awss_cooldown_after_a_purge_is_not_for_subscriptions(
+    broker_with_cooldowns: RunningBroker, account: str, hook: Endpoint
+) -> None:
+    """What waits for an endpoint is dropped when it unsubscribes; it may change its mind as often as it likes."""
+    clock = MessageClock(broker_with_cooldowns)
+    with closing(make_client(broker_with_cooldowns.url, account)) as sns:
+        topic = Topic(sns, sns.create_topic(Name="topic")["TopicArn"])
+        arn = topic.subscribe("http", hook.url)
+        for kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation", "UnsubscribeConfirmation"):
+            clock.advance(0)
+            sns.confirm_subscription(TopicArn=topic.arn, Token=hook.of_type(kind)[-1].document["Token"])
+            sns.unsubscribe(SubscriptionArn=arn)
+        assert topic.attributes()["SubscriptionsDeleted"] == "3"
+
+
+def test_an_endpoint_that_has_subscribed_anew_is_told_which_one_holds(
+    topic: Topic, hook: Endpoint, subscribe_hook: SubscribeHook, clock: MessageClock
+) -> None:
+    topic.sns.unsubscribe(SubscriptionArn=subscribe_hook(topic))
+    clock.advance(0)
+    token = hook.of_type("UnsubscribeConfirmation")[0].document["Token"]
+    arn = subscribe_hook(topic)
+    assert topic.sns.confirm_subscription(TopicArn=topic.arn, Token=token)["SubscriptionArn"] == arn
+    assert [s["SubscriptionArn"] for s in topic.subscriptions()] == [arn]
 
 
 def test_the_link_in_a_notification_unsubscribes(

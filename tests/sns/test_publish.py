@@ -168,6 +168,16 @@ def test_each_protocol_gets_its_own_text(topic: Topic, queue: Queue) -> None:
     assert [e["Message"] for e in envelopes(queue)] == ["for queues", "for all"]
 
 
+def test_a_queue_without_a_text_is_no_hindrance(topic: Topic, make_queue: MakeQueue) -> None:
+    """A queue takes no empty message; whoever wants it in an envelope gets it."""
+    raw, enveloped = make_queue(), make_queue()
+    topic.subscribe_queue(raw, RawMessageDelivery="true")
+    topic.subscribe_queue(enveloped)
+    topic.publish(json.dumps({"default": "for all", "sqs": ""}), MessageStructure="json")
+    assert raw.receive() == []
+    assert [e["Message"] for e in envelopes(enveloped)] == [""]
+
+
 def test_a_filter_policy_decides(topic: Topic, make_queue: MakeQueue) -> None:
     birds, fish, by_body = make_queue(), make_queue(), make_queue()
     topic.subscribe_queue(birds, FilterPolicy='{"kind":["bird"]}')

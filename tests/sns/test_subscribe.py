@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from broker.services.sns import filter_limits
 from tests.sns.conftest import MakeSns, MakeTopic
 from tests.sns.topics import Topic, subscription_attributes
 from tests.sqs.conftest import MakeQueue
@@ -57,6 +58,15 @@ def test_subscribing_again_finds_the_subscription(topic: Topic, queue: Queue) ->
     assert topic.subscribe_queue(queue, RawMessageDelivery="true") == arn
     assert topic.subscribe_queue(queue) == arn  # what is not given is not compared
     assert len(topic.subscriptions()) == 1
+
+
+def test_true_may_be_written_with_a_capital(topic: Topic, queue: Queue) -> None:
+    """As str(True) writes it."""
+    arn = topic.subscribe_queue(queue, RawMessageDelivery="True")
+    assert subscription_attributes(topic.sns, arn)["RawMessageDelivery"] == "true"
+    assert topic.subscribe_queue(queue, RawMessageDelivery="true") == arn
+    topic.publish("hello")
+    assert queue.receive_one()["Body"] == "hello"
 
 
 def test_other_attributes_conflict(topic: Topic, queue: Queue) -> None:
@@ -163,6 +173,32 @@ def test_attributes_can_be_set_and_taken_away(topic: Topic, queue: Queue, make_q
 def test_a_filter_policy_shows_its_scope(topic: Topic, queue: Queue) -> None:
     arn = topic.subscribe_queue(queue, FilterPolicy='{"kind":["a"]}')
     assert subscription_attributes(topic.sns, arn)["FilterPolicyScope"] == "MessageAttributes"
+
+
+def test_a_topic_has_200_filter_policies_at_most(topic: Topic) -> None:
+    queues = [f"arn:aws:sqs:us-east-1:{topic.arn.split(':')[4]}:q{number}" for number in range(201)]
+    for queue in queues[:200]:
+        arn = topic.subscribe("sqs", queue, FilterPolicy='{"a":["b"]}')
+    with refused("FilterPolicyLimitExceeded", status=403):
+        topic.subscribe("sqs", queues[200], FilterPolicy='{"a":["b"]}')
+    assert topic.subscribe("sqs", queues[199], FilterPolicy='{"a":["b"]}') == arn  # no new one
+    last = topic.subscribe("sqs", queues[200])
+    with refused("FilterPolicyLimitExceeded", status=403):
+        topic.sns.set_subscription_attributes(
+            SubscriptionArn=last, AttributeName="FilterPolicy", AttributeValue='{"a":["b"]}'
+        )
+
+
+def test_an_account_has_10_000_filter_policies_at_most(make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_limits, "POLICIES_PER_ACCOUNT_MAX", 2)  # the broker is in this process
+    first, second = make_topic(), make_topic()
+    endpoint = f"arn:aws:sqs:us-east-1:{first.arn.split(':')[4]}:q"
+    arn = first.subscribe("sqs", endpoint, FilterPolicy='{"a":["b"]}')
+    second.subscribe("sqs", endpoint, FilterPolicy='{"a":["b"]}')
+    with refused("FilterPolicyLimitExceeded", status=403):
+        second.subscribe("sqs", f"{endpoint}2", FilterPolicy='{"a":["b"]}')
+    first.sns.unsubscribe(SubscriptionArn=arn)
+    second.subscribe("sqs", f"{endpoint}2", FilterPolicy='{"a":["b"]}')
 
 
 def test_an_attribute_of_another_name_is_refused(topic: Topic, queue: Queue) -> None:

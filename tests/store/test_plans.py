@@ -101,3 +101,11 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
         found = database.execute(statement, {**values, **skipped}).fetchall()
         assert [row[1] for row in found] == [5000]
         assert set(looked) == {5000}
+
+
+@pytest.mark.parametrize("size", sql.ROWS_PER_STATEMENT)
+def test_resources_are_deleted_without_looking_at_the_others(database: sqlite3.Connection, size: int) -> None:
+    text = dict(sql.DELETE_RESOURCE.by_size)[size]
+    steps = [str(row[3]) for row in database.execute("EXPLAIN QUERY PLAN " + text, [None] * 2 * size)]
+    assert steps.count("SEARCH resource USING PRIMARY KEY (kind=? AND key=?)") == size
+    assert not any(step.startswith("SCAN") for step in steps)

@@ -116,5 +116,5 @@ def _confirm(call: Call, name: TopicName, token: str, guarded: bool) -> str:
     if subscription is None or subscription.record.topic != name or expired:
         raise InvalidParameter("Token")
     if not subscription.record.confirmed or subscription.record.ended or (guarded and call.signed):
-        topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)
+        subscription = topics.confirm(subscription, signed=call.signed, guarded=guarded and call.signed)
     return subscription.arn

@@ -35,8 +35,8 @@ class Delivery(msgspec.Struct, rename="pascal", omit_defaults=True, kw_only=True
     dwell_time_ms: int | None = None
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Delivery)
+_encoder = msgspec.msgpack.Encoder()  # which takes a large payload as it is; JSON would look at each of its characters
+_decoder = msgspec.msgpack.Decoder(Delivery)
 
 
 def records_queue(engine: Engine, account: str, region: str) -> Queue:

@@ -14,6 +14,7 @@ whatever the guide's examples leave out; the members that AWS adds to a subscrip
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import orjson
@@ -152,6 +153,7 @@ def effective_json(topic_policy: str | None, subscription_policy: str | None = N
     return orjson.dumps(shown).decode()
 
 
+@lru_cache(maxsize=64)  # most subscriptions have the default, or their topic's
 def effective(topic_policy: str | None, subscription_policy: str | None) -> EffectivePolicy:
     """What the deliveries to an HTTP/S subscription follow.
 

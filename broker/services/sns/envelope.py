@@ -112,31 +112,41 @@ def confirmation_message(kind: str, topic_arn: str, subscription_arn: str) -> st
     )
 
 
+class LambdaEvent:
+    """What functions are invoked with. Only EventSubscriptionArn and the link differ between them, so the rest is written once.
+
+    The names of its URLs end in Url here.
+    """
+
+    __slots__ = ("_before", "_after")
+
+    def __init__(self, notification: Notification, signature: Signature) -> None:
+        before = {
+            "Type": "Notification",
+            "MessageId": notification.message_id,
+            "TopicArn": notification.topic_arn,
+            "Subject": notification.subject,
+            "Message": notification.message,
+            "Timestamp": notification.timestamp,
+            "SignatureVersion": signature.version,
+            "Signature": signature.signature,
+            "SigningCertUrl": signature.certificate_url,
+        }
+        self._before = orjson.dumps(before)[:-1].decode()
+        self._after = orjson.dumps(attribute_values(notification.attributes)).decode()
+
+    def document(self, subscription_arn: str, unsubscribe_url: str) -> str:
+        """The event for a subscription."""
+        return (
+            f'{{"Records":[{{"EventSource":"aws:sns","EventVersion":"{_EVENT_VERSION}",'
+            f'"EventSubscriptionArn":{_quoted(subscription_arn)},"Sns":{self._before},'
+            f'"UnsubscribeUrl":{_quoted(unsubscribe_url)},"MessageAttributes":{self._after}}}}}]}}'
+        )
+
+
 def lambda_event(notification: Notification, subscription_arn: str, unsubscribe_url: str, signature: Signature) -> str:
-    """What a function is invoked with. The names of its URLs end in Url here."""
-    event = {
-        "Records": [
-            {
-                "EventSource": "aws:sns",
-                "EventVersion": _EVENT_VERSION,
-                "EventSubscriptionArn": subscription_arn,
-                "Sns": {
-                    "Type": "Notification",
-                    "MessageId": notification.message_id,
-                    "TopicArn": notification.topic_arn,
-                    "Subject": notification.subject,
-                    "Message": notification.message,
-                    "Timestamp": notification.timestamp,
-                    "SignatureVersion": signature.version,
-                    "Signature": signature.signature,
-                    "SigningCertUrl": signature.certificate_url,
-                    "UnsubscribeUrl": unsubscribe_url,
-                    "MessageAttributes": attribute_values(notification.attributes),
-                },
-            }
-        ]
-    }
-    return orjson.dumps(event).decode()
+    """The event for one subscription alone."""
+    return LambdaEvent(notification, signature).document(subscription_arn, unsubscribe_url)
 
 
 def attribute_values(attributes: Iterable[Attribute]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Plan:
             Delivery(
                 status="captured",
                 protocol=subscription.protocol,
-                destination=subscription.endpoint,
+                destination=subscription.shown_endpoint,
                 message_id=message_id,
                 timestamp=self.now_ms,
                 topic_arn=name.arn,
@@ -202,7 +202,7 @@ class Plan:
             Delivery(
                 status=status,
                 protocol=subscription.protocol,
-                destination=subscription.endpoint,
+                destination=subscription.shown_endpoint,
                 message_id=message_id,
                 timestamp=self.now_ms,
                 topic_arn=name.arn,

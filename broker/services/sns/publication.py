@@ -12,7 +12,7 @@ import msgspec
 
 from broker.core.admission import Body
 from broker.core.message import Attribute
-from broker.services.sns.envelope import Envelope, Notification, Signature, timestamp_text
+from broker.services.sns.envelope import Envelope, LambdaEvent, Notification, Signature, timestamp_text
 from broker.services.sns.filter_policy import FilterInput, FilterPolicy
 from broker.services.sns.signatures import notification_text
 from broker.services.sns.topic import SignatureVersion, Subscription, Topic
@@ -79,6 +79,8 @@ class Publication:
         "_bodies",
         "_inputs",
         "_envelopes",
+        "_event",
+        "_canonicals",
     )
 
     def __init__(
@@ -94,6 +96,8 @@ class Publication:
         self._bodies: dict[str, Body] = {}
         self._inputs: dict[str, FilterInput] = {}
         self._envelopes: dict[str, Envelope] = {}
+        self._event: LambdaEvent | None = None
+        self._canonicals: dict[str, str] = {}  # what is signed, by text
 
     def text(self, protocol: str) -> str:
         """The message for a protocol."""
@@ -142,7 +146,10 @@ class Publication:
         """Of the message for a protocol; None for a FIFO topic, and where it is yet to be signed."""
         if self.topic.fifo:
             return None
-        canonical = notification_text(self.notification(protocol))
+        text = self.text(protocol)
+        canonical = self._canonicals.get(text)
+        if canonical is None:
+            canonical = self._canonicals[text] = notification_text(self.notification(protocol))
         signed = self.groundwork.signatures.get((self.topic.signature_version, canonical))
         if signed is None:
             self.unsigned.add(canonical)
@@ -150,7 +157,7 @@ class Publication:
         return Signature(self.topic.signature_version, signed, self.groundwork.certificate_url)
 
     def body(self, protocol: str) -> Body:
-        """The message alone, for a protocol's queues. Raises InvalidMessageContents."""
+        """The message alone, for a protocol's queues. Raises InvalidMessageContents, MissingParameter (no text)."""
         text = self.text(protocol)
         body = self._bodies.get(text)
         if body is None:
@@ -167,6 +174,14 @@ class Publication:
                 return None
             envelope = self._envelopes[text] = Envelope(self.notification(protocol), signature)
         return envelope
+
+    def event(self) -> LambdaEvent | None:
+        """The event for functions; None where it must be signed first."""
+        if self._event is None:
+            signature = self.signature("lambda")
+            if signature is not None:
+                self._event = LambdaEvent(self.notification("lambda"), signature)
+        return self._event
 
     def unsubscribe_url(self, subscription: Subscription) -> str:
         """The link that ends a subscription."""

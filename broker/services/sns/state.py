@@ -1,6 +1,8 @@
 """The topics and subscriptions of a broker by name, and their records in the store."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -38,10 +40,15 @@ class Topics:
         self.subscriptions: dict[str, Subscription] = {}  # by ARN; without those that have ended
         self.ended: dict[str, Subscription] = {}
         self.by_token: dict[str, Subscription] = {}
-        self._names: dict[Place, SortedDict[str, Topic]] = {}
-        self._owned: dict[Place, SortedDict[str, Subscription]] = {}  # by the subscriber's account
-        self._of_topic: dict[TopicName, SortedDict[str, Subscription]] = {}
+        # Made when needed: an index costs more than an entry in it.
+        self._names: defaultdict[Place, SortedDict[str, Topic]] = defaultdict(SortedDict)
+        self._owned: defaultdict[Place, SortedDict[str, Subscription]] = defaultdict(
+            SortedDict
+        )  # by subscriber's account
+        self._of_topic: defaultdict[TopicName, SortedDict[str, Subscription]] = defaultdict(SortedDict)
         self._places: dict[tuple[TopicName, str, str], Subscription] = {}  # topic, protocol, endpoint
+        # Who has a filter policy, by the topic's account
+        self._filtering: defaultdict[str, set[str]] = defaultdict(set)
 
     @property
     def engine(self) -> Engine:
@@ -72,14 +79,18 @@ class Topics:
             self._owned,
             self._of_topic,
             self._places,
+            self._filtering,
         ):
             index.clear()
 
     def reset(self) -> None:
-        for topic in list(self.by_name.values()):
-            self.delete_topic(topic)
-        for subscription in list(self.ended.values()):
-            self.bury(subscription)
+        # The engine deletes every queue, outboxes and archives among them.
+        batch = self.engine.ledger.batch
+        for topic in self.by_name.values():
+            self._delete_record(topic)
+        for arn in chain(self.subscriptions, self.ended):
+            batch.delete_resource(SUBSCRIPTION_KIND, arn)
+        self.forget()
 
     # Topics
 
@@ -116,6 +127,9 @@ class Topics:
         del self.by_name[topic.name]
         del self._names[topic.name.account, topic.name.region][topic.name.name]
         self._of_topic.pop(topic.name, None)
+        self._delete_record(topic)
+
+    def _delete_record(self, topic: Topic) -> None:
         batch = self.engine.ledger.batch
         batch.delete_resource(TOPIC_KIND, topic.arn)
         if topic.fifo:
@@ -149,6 +163,7 @@ class Topics:
         """The subscription's record has changed."""
         batch = self.engine.ledger.batch
         batch.put_resource(SUBSCRIPTION_KIND, subscription.arn, _encoder.encode(subscription.record))
+        self._count_policy(subscription)
 
     def give_token(self, subscription: Subscription, token: str) -> None:
         """Who has the token may confirm, for two days."""
@@ -158,19 +173,23 @@ class Topics:
         self._expect(subscription)
         self.record_subscription(subscription)
 
-    def confirm(self, subscription: Subscription, *, signed: bool, guarded: bool) -> None:
-        """The endpoint's owner has confirmed. An ended subscription begins anew. Raises NotFound if its topic is gone."""
+    def confirm(self, subscription: Subscription, *, signed: bool, guarded: bool) -> Subscription:
+        """The endpoint's owner has confirmed. An ended subscription begins anew, unless the endpoint has another by now, which is
+        answered then. Raises NotFound if its topic is gone.
+        """
         record = subscription.record
         if record.ended:
             subscription.topic = self.find(record.topic)
-            if self.at_place(subscription.topic, record.protocol, record.endpoint) is not None:
-                return
+            other = self.at_place(subscription.topic, record.protocol, record.endpoint)
+            if other is not None:
+                return other
             del self.ended[record.arn]
             record.ended = False
             self._attach(subscription)
             subscription.derive()
         record.confirmed, record.authenticated, record.authenticate_on_unsubscribe = True, signed, guarded
         self.record_subscription(subscription)
+        return subscription
 
     def detach(self, subscription: Subscription) -> None:
         """No request finds the subscription any more."""
@@ -179,6 +198,7 @@ class Topics:
         del self._places[record.topic, record.protocol, record.endpoint]
         del self._owned[record.owner, record.topic.region][record.arn]
         del self._of_topic[record.topic][record.arn]
+        self._filtering[record.topic.account].discard(record.arn)
         if subscription.topic is not None:
             del subscription.topic.subscriptions[record.arn]
 
@@ -198,6 +218,10 @@ class Topics:
             self.engine.delete_queue(outbox)
         self.engine.ledger.batch.delete_resource(SUBSCRIPTION_KIND, subscription.arn)
 
+    def policies(self, account: str) -> int:
+        """How many subscriptions to an account's topics have a filter policy."""
+        return len(self._filtering[account])
+
     def owned_after(self, place: Place, after: str, limit: int) -> list[Subscription]:
         """Up to `limit` subscriptions of an account to topics of a region, by ARN, with ARNs > `after`."""
         return page_after(self._owned.get(place), after, limit)
@@ -216,21 +240,30 @@ class Topics:
 
     def _enlist(self, topic: Topic) -> None:
         self.by_name[topic.name] = topic
-        self._names.setdefault((topic.name.account, topic.name.region), SortedDict())[topic.name.name] = topic
+        self._names[topic.name.account, topic.name.region][topic.name.name] = topic
 
     def _expect(self, subscription: Subscription) -> None:
         """When its token expires, a subscription that nobody has confirmed, or that has ended, is forgotten."""
-        token, until_ms = subscription.record.token, subscription.record.token_until_ms
-        self.by_token[token] = subscription
-        self.engine.deadlines.add(until_ms, lambda: self._token_expired(subscription, token))
+        self.by_token[subscription.record.token] = subscription
+        if not subscription.expires:  # else that deadline sees to this token too
+            self._await_expiry(subscription)
 
-    def _token_expired(self, subscription: Subscription, token: str) -> None:
-        if self.by_token.get(token) is not subscription:
+    def _await_expiry(self, subscription: Subscription) -> None:
+        subscription.expires = True
+        self.engine.deadlines.add(subscription.record.token_until_ms, lambda: self._expiry_due(subscription))
+
+    def _expiry_due(self, subscription: Subscription) -> None:
+        record = subscription.record
+        subscription.expires = False
+        if self.by_token.get(record.token) is not subscription:
             return
-        del self.by_token[token]
-        if subscription.record.ended:
+        if self.engine.ledger.now_ms() < record.token_until_ms:
+            self._await_expiry(subscription)  # it was given another token meanwhile
+            return
+        del self.by_token[record.token]
+        if record.ended:
             self.bury(subscription)
-        elif not subscription.record.confirmed:
+        elif not record.confirmed:
             self.detach(subscription)
             self.bury(subscription)
 
@@ -242,6 +275,15 @@ class Topics:
         assert subscription.topic is not None
         self.subscriptions[record.arn] = subscription
         self._places[record.topic, record.protocol, record.endpoint] = subscription
-        self._owned.setdefault((record.owner, record.topic.region), SortedDict())[record.arn] = subscription
-        self._of_topic.setdefault(record.topic, SortedDict())[record.arn] = subscription
+        self._owned[record.owner, record.topic.region][record.arn] = subscription
+        self._of_topic[record.topic][record.arn] = subscription
+        self._count_policy(subscription)
         subscription.topic.subscriptions[record.arn] = subscription
+
+    def _count_policy(self, subscription: Subscription) -> None:
+        record = subscription.record
+        filtering = self._filtering[record.topic.account]
+        if "FilterPolicy" in record.attributes and not record.ended:
+            filtering.add(record.arn)
+        else:
+            filtering.discard(record.arn)

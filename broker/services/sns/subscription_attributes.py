@@ -11,7 +11,7 @@ import orjson
 
 from broker.core.settings import queue_name_of_arn
 from broker.services.sns.delivery_policy import check_subscription_policy, effective_json
-from broker.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter, PolicyRefused
+from broker.services.sns.errors import InvalidParameter, PolicyRefused
 from broker.services.sns.filter_policy import Scope, compile_filter
 from broker.services.sns.topic import Replay, Subscription, Topic
 
@@ -25,13 +25,12 @@ NAMES: Final = (
     "SubscriptionRoleArn",
 )
 _RAW_PROTOCOLS: Final = frozenset({"sqs", "http", "https", "firehose"})
-_POLICIES_PER_TOPIC: Final = 200
 _JSON_BYTES_MAX: Final = 65_536
 
 
 def check_new(topic: Topic, protocol: str, given: Mapping[str, str], now_ms: int) -> dict[str, str]:
-    """The attributes of a new subscription as they are kept. Raises InvalidParameter, FilterPolicyLimitExceeded."""
-    kept = {name: value for name, value in given.items() if value != ""}
+    """The attributes of a new subscription as they are kept. Raises InvalidParameter."""
+    kept = {name: _canonical(name, value) for name, value in given.items() if value != ""}
     try:
         for name, value in kept.items():
             if name not in NAMES:
@@ -41,8 +40,6 @@ def check_new(topic: Topic, protocol: str, given: Mapping[str, str], now_ms: int
             raise PolicyRefused("SubscriptionRoleArn must be specified for a firehose subscription")
     except PolicyRefused as refused:
         raise InvalidParameter(f"Attributes Reason: {refused.reason}") from None
-    if "FilterPolicy" in kept:
-        _check_policies(topic)
     return kept
 
 
@@ -50,10 +47,9 @@ def check_change(topic: Topic, subscription: Subscription, name: str, value: str
     """The attributes of a subscription once one of them is set to `value`; "" takes it away. Raises as above."""
     if name not in NAMES:
         raise InvalidParameter("AttributeName")
-    before = subscription.record.attributes
-    kept = {n: v for n, v in before.items() if n != name}
+    kept = {n: v for n, v in subscription.record.attributes.items() if n != name}
     if value:
-        kept[name] = value
+        kept[name] = _canonical(name, value)
     try:
         if value:
             _check(topic, subscription.protocol, name, value, kept, now_ms)
@@ -61,8 +57,6 @@ def check_change(topic: Topic, subscription: Subscription, name: str, value: str
             compile_filter(kept["FilterPolicy"], _scope(kept))
     except PolicyRefused as refused:
         raise InvalidParameter(refused.reason) from None
-    if name == "FilterPolicy" and value and "FilterPolicy" not in before:
-        _check_policies(topic)
     return kept
 
 
@@ -82,7 +76,7 @@ def shown(subscription: Subscription) -> dict[str, str]:
         "Owner": record.owner,
         "RawMessageDelivery": "false",
         "TopicArn": record.topic.arn,
-        "Endpoint": record.endpoint,
+        "Endpoint": subscription.shown_endpoint,
         "Protocol": record.protocol,
         "PendingConfirmation": _text(not record.confirmed),
         "ConfirmationWasAuthenticated": _text(record.authenticated),
@@ -98,6 +92,11 @@ def shown(subscription: Subscription) -> dict[str, str]:
     if record.replay is not None:
         attributes["ReplayStatus"] = record.replay.status
     return attributes | given
+
+
+def _canonical(name: str, value: str) -> str:
+    """true and false may be written True and FALSE."""
+    return value.lower() if name == "RawMessageDelivery" and value.lower() in ("true", "false") else value
 
 
 def _check(topic: Topic, protocol: str, name: str, value: str, all_given: Mapping[str, str], now_ms: int) -> None:
@@ -127,13 +126,6 @@ def _check(topic: Topic, protocol: str, name: str, value: str, all_given: Mappin
         raise PolicyRefused(f"SubscriptionRoleArn: Delivery protocol [{protocol}] does not support a role.")
     elif not value.startswith("arn:aws:iam:"):
         raise PolicyRefused("SubscriptionRoleArn: is an invalid arn")
-
-
-def _check_policies(topic: Topic) -> None:
-    if sum("FilterPolicy" in s.record.attributes for s in topic.subscriptions.values()) >= _POLICIES_PER_TOPIC:
-        raise FilterPolicyLimitExceeded(
-            f"Filter policy limit exceeded: a topic can have {_POLICIES_PER_TOPIC} filter policies"
-        )
 
 
 def _check_redrive(topic: Topic, value: str) -> None:

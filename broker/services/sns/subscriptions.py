@@ -8,6 +8,7 @@ from broker.services.context import Call
 from broker.services.sns.confirmation import Letter, prepare_letter
 from broker.services.sns.endpoints import check_endpoint, needs_confirmation
 from broker.services.sns.errors import AuthorizationError, InvalidParameter, SubscriptionLimitExceeded
+from broker.services.sns.filter_limits import check_policy_counts
 from broker.services.sns.names import TopicName, read_endpoint_arn, read_subscription_arn, read_topic_arn
 from broker.services.sns.paging import PAGE, cut_page, read_token
 from broker.services.sns.push_state import Platforms
@@ -150,6 +151,8 @@ def ensure_subscription(
         if protocol == "application":
             _check_device(call, endpoint)
         _check_room(topic, protocol)
+        if "FilterPolicy" in attributes:
+            _check_policies(topics, topic)
         existing = topics.add_subscription(
             topic,
             SubscriptionRecord(
@@ -190,6 +193,12 @@ def _check_room(topic: Topic, protocol: str) -> None:
         check_large(topic, [*(s.protocol for s in topic.subscriptions.values()), protocol])
 
 
+def _check_policies(topics: Topics, topic: Topic) -> None:
+    """Whether one more subscription may have a filter policy."""
+    in_topic = sum("FilterPolicy" in s.record.attributes for s in topic.subscriptions.values())
+    check_policy_counts(in_topic + 1, topics.policies(topic.name.account) + 1)
+
+
 def _unsubscribe(call: Call, arn: str, letter: Letter | None) -> None:
     topics = call.runtime.part(Topics)
     subscription = topics.subscriptions.get(arn)
@@ -224,7 +233,10 @@ def _set(call: Call, arn: str, name: str, value: str) -> None:
     subscription = topics.find_subscription(arn)
     topic = subscription.topic
     assert topic is not None
-    subscription.record.attributes = check_change(topic, subscription, name, value, topics.engine.ledger.now_ms())
+    attributes = check_change(topic, subscription, name, value, topics.engine.ledger.now_ms())
+    if "FilterPolicy" in attributes and "FilterPolicy" not in subscription.record.attributes:
+        _check_policies(topics, topic)
+    subscription.record.attributes = attributes
     subscription.derive()
     if name == "ReplayPolicy":
         replays = call.runtime.part(Replays)
@@ -243,7 +255,7 @@ def _page(found: Sequence[Subscription]) -> ListSubscriptionsResult:
                 s.arn if s.record.confirmed else "PendingConfirmation",
                 s.record.owner,
                 s.protocol,
-                s.endpoint,
+                s.shown_endpoint,
                 s.record.topic.arn,
             )
             for s in page

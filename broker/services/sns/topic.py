@@ -1,5 +1,6 @@
 """A topic and a subscription: the records that the store keeps, and what is derived from them once, when they change."""
 
+import re
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ from broker.services.sns.names import TopicName
 
 MESSAGE_BYTES_DEFAULT: Final = 262_144
 ARCHIVE_DAY_MS: Final = 86_400_000
+
+_PASSWORD: Final = re.compile(r"^(https?://[^/?#@:]*:)[^/?#@]+@")
 
 ReplayStatus = Literal["Pending", "In progress", "Completed", "Failed"]
 SignatureVersion = Literal["1", "2"]
@@ -127,7 +130,19 @@ def archive_settings(topic: Topic) -> QueueSettings:
 class Subscription:
     """A subscription in memory."""
 
-    __slots__ = ("record", "arn", "protocol", "endpoint", "topic", "filter", "raw", "dead_letters", "queue", "policy")
+    __slots__ = (
+        "record",
+        "arn",
+        "protocol",
+        "endpoint",
+        "topic",
+        "filter",
+        "raw",
+        "dead_letters",
+        "queue",
+        "policy",
+        "expires",
+    )
 
     def __init__(self, record: SubscriptionRecord, topic: Topic | None) -> None:
         self.arn = record.arn
@@ -135,11 +150,12 @@ class Subscription:
         self.endpoint = record.endpoint
         self.topic = topic  # None: the subscription has ended and its topic is gone
         self.queue: QueueName | None = queue_name_of_arn(record.endpoint) if record.protocol == "sqs" else None
+        self.expires = False  # whether a deadline looks after its token
         self.record = record
         self.derive()
 
     def derive(self) -> None:
-        """The record's attributes, or the topic's delivery policy, have changed."""
+        """The record's attributes have changed."""
         given = self.record.attributes
         self.raw = given.get("RawMessageDelivery") == "true"
         self.filter: FilterPolicy | None = None
@@ -151,9 +167,18 @@ class Subscription:
         if redrive:
             self.dead_letters = queue_name_of_arn(orjson.loads(redrive)["deadLetterTargetArn"])
         self.policy: EffectivePolicy | None = None
+        self.derive_policy()
+
+    def derive_policy(self) -> None:
+        """The record's attributes, or the topic's delivery policy, have changed."""
         if self.protocol in ("http", "https"):
             topic_policy = None if self.topic is None else self.topic.record.attributes.get("DeliveryPolicy")
-            self.policy = effective(topic_policy, given.get("DeliveryPolicy"))
+            self.policy = effective(topic_policy, self.record.attributes.get("DeliveryPolicy"))
+
+    @property
+    def shown_endpoint(self) -> str:
+        """The endpoint as it is told. Observed: AWS hides a URL's password (hashicorp/terraform-provider-aws's tests)."""
+        return _PASSWORD.sub(r"\1****@", self.endpoint) if self.protocol in ("http", "https") else self.endpoint
 
     @property
     def outbox(self) -> str:

@@ -23,6 +23,7 @@ LARGE_PROTOCOLS: Final = frozenset({"sqs", "firehose", "lambda"})
 _FAMILIES: Final = ("HTTP", "Firehose", "Lambda", "Application", "SQS")
 _ROLES: Final = {f"{f}{kind}FeedbackRoleArn" for f in _FAMILIES for kind in ("Success", "Failure")}
 _RATES: Final = {f"{f}SuccessFeedbackSampleRate" for f in _FAMILIES}
+_BOOLEANS: Final = frozenset({"ContentBasedDeduplication", "FifoTopic"})
 _FIFO_ONLY: Final = frozenset({"ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope"})
 
 _OWNERS_ACTIONS: Final = (
@@ -45,9 +46,10 @@ def check_new(given: Mapping[str, str]) -> dict[str, str]:
         if name != "FifoTopic":
             if name not in _CHECKS:
                 raise InvalidParameter(f"Attributes Reason: Unknown attribute {name}")
+            value = without_archive(name, value)
             _check(name, value, fifo=fifo, before="Attributes Reason: ")
         if value != "":
-            kept[name] = value
+            kept[name] = canonical(name, value)
     if not fifo:
         kept.pop("FifoTopic", None)
     return kept
@@ -62,6 +64,16 @@ def check_change(topic: Topic, name: str, value: str) -> None:
         raise InvalidParameter("FifoThroughputScope Reason: the scope cannot be changed back to Topic")
     if name == "MaximumMessageSize" and value and int(value) > 262_144:
         check_large(topic, [s.protocol for s in topic.subscriptions.values()])
+
+
+def canonical(name: str, value: str) -> str:
+    """A value that was checked, as it is kept, compared and shown: true and false may be written True and FALSE."""
+    return value.lower() if name in _BOOLEANS else value
+
+
+def without_archive(name: str, value: str) -> str:
+    """ArchivePolicy {} is how AWS's users end an archive. Observed: CDK's and Terraform's issues on deleting such topics."""
+    return "" if name == "ArchivePolicy" and value.strip().replace(" ", "") == "{}" else value
 
 
 def check_large(topic: Topic, protocols: list[str]) -> None:

@@ -11,7 +11,7 @@ from broker.services.sns.service import SERVICE
 from broker.services.sns.state import Topics
 from broker.services.sns.tag_rules import Tag, read_tags
 from broker.services.sns.topic import Topic, archive_settings
-from broker.services.sns.topic_attributes import check_change, check_new, shown
+from broker.services.sns.topic_attributes import canonical, check_change, check_new, shown, without_archive
 
 
 class CreateTopicRequest(msgspec.Struct, rename="pascal", kw_only=True):
@@ -136,7 +136,9 @@ def _delete(topics: Topics, name: TopicName) -> None:
 
 def _set(topics: Topics, name: TopicName, attribute: str, value: str) -> None:
     topic = topics.find(name)
+    value = without_archive(attribute, value)
     check_change(topic, attribute, value)
+    value = canonical(attribute, value)
     attributes = {n: v for n, v in topic.record.attributes.items() if n != attribute}
     if value:
         attributes[attribute] = value
@@ -147,7 +149,7 @@ def _set(topics: Topics, name: TopicName, attribute: str, value: str) -> None:
         _archive_changed(topics, topic, archived_before)
     if attribute == "DeliveryPolicy":
         for subscription in topic.subscriptions.values():
-            subscription.derive()
+            subscription.derive_policy()
     topics.record_topic(topic)
 
 

@@ -3,7 +3,6 @@
 import re
 
 from broker.services.sns.direct import OPTED_OUT
-from broker.services.sns.envelope import lambda_event
 from broker.services.sns.names import read_endpoint_arn
 from broker.services.sns.plan import Plan
 from broker.services.sns.publication import Publication
@@ -40,9 +39,8 @@ def _payload(publication: Publication, subscription: Subscription) -> str | None
     """What would be sent; None where it must be signed first."""
     protocol, link = subscription.protocol, publication.unsubscribe_url(subscription)
     if protocol == "lambda":
-        signature = publication.signature(protocol)
-        notification = publication.notification(protocol)
-        return None if signature is None else lambda_event(notification, subscription.arn, link, signature)
+        event = publication.event()
+        return None if event is None else event.document(subscription.arn, link)
     if protocol == "firehose" and not subscription.raw:
         envelope = publication.envelope(protocol)
         return None if envelope is None else envelope.document(link)

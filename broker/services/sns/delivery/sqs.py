@@ -1,7 +1,7 @@
 """Deliveries to SQS queues: in the publish's own transaction, as the envelope or raw with the message's attributes."""
 
 from broker.core.admission import Body
-from broker.core.errors import InvalidMessageContents
+from broker.core.errors import InvalidMessageContents, MissingParameter
 from broker.services.sns.plan import Plan, Undeliverable
 from broker.services.sns.publication import Publication
 from broker.services.sns.topic import Subscription
@@ -12,7 +12,7 @@ def deliver(plan: Plan, publication: Publication, subscription: Subscription) ->
     published = publication.published
     try:
         body = _body(publication, subscription)
-    except InvalidMessageContents as error:
+    except (InvalidMessageContents, MissingParameter) as error:
         _report_failure(plan, publication, subscription, error.message)  # nor would a dead-letter queue take it
         return
     if body is None:
@@ -45,7 +45,7 @@ def deliver(plan: Plan, publication: Publication, subscription: Subscription) ->
 
 
 def _body(publication: Publication, subscription: Subscription) -> Body | None:
-    """What the queue gets; None where it must be signed first. Raises InvalidMessageContents."""
+    """What the queue gets; None where it must be signed first. Raises InvalidMessageContents, MissingParameter (no text)."""
     if subscription.raw:
         return publication.body("sqs")
     envelope = publication.envelope("sqs")
