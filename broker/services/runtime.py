@@ -354,6 +354,8 @@ class Runtime:
         self.engine.forget()
         for part in self._parts.values():
             part.forget()
+        self._jobs += 1  # what was under way is begun again: a moved clock waits for that
+        self._quiet.clear()
         self._spawn(self._rebuild()).add_done_callback(self._rebuilt)
 
     async def _rebuild(self) -> None:
@@ -364,6 +366,8 @@ class Runtime:
 
     def _rebuilt(self, task: "asyncio.Task[None]") -> None:
         """A store that cannot be read either leaves nothing to answer from: requests must not wait for ever."""
+        self._jobs -= 1
+        self._look_whether_quiet()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._fatal(error)

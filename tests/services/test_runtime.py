@@ -34,6 +34,7 @@ class Faulty(SqliteStore):
     failure: BaseException | None = None
     unreadable: BaseException | None = None
     before: Callable[[], None] = staticmethod(lambda: None)
+    before_recovery: Callable[[], object] = staticmethod(lambda: None)
 
     def commit(self, batch: Batch) -> None:
         self.before()
@@ -43,6 +44,7 @@ class Faulty(SqliteStore):
         super().commit(batch)
 
     def recover(self) -> Recovered:
+        self.before_recovery()
         if self.unreadable is not None:
             raise self.unreadable
         return super().recover()
@@ -257,6 +259,24 @@ async def test_a_moved_clock_lets_those_that_it_wakes_read_from_the_store(harnes
     before_ms = harness.runtime.clock.now_ms()
     await timekeeper.advance(900_000)
     assert [d.first_received_at_ms for d in await waiting] == [before_ms + 5_000]
+
+
+async def test_a_moved_clock_waits_for_what_a_failed_commit_has_begun_again(harness: Harness) -> None:
+    """While memory is rebuilt nothing is under way, but only because nothing is known."""
+    timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
+    release = threading.Event()
+    harness.store.before_recovery = lambda: release.wait(10)
+    harness.store.failure = CommitFailed("an injected failure")
+    with pytest.raises(ServiceUnavailable):
+        await harness.send()
+    moved = asyncio.create_task(timekeeper.advance(1_000))
+    try:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not moved.done()
+    finally:
+        release.set()
+    await asyncio.wait_for(moved, 10)
 
 
 async def test_a_job_goes_on_when_the_store_can_be_read_again(
