@@ -12,7 +12,7 @@ import sys
 import time
 
 from broker.core.message import Attribute
-from broker.services.sns.filter_policy import FilterInput, FilterPolicy, Scope, compile_filter
+from broker.services.filtering.policy import FilterInput, FilterPolicy, Scope, compile_filter
 
 SUBSCRIPTIONS = 200
 MEDIAN_US_MAX = 100

@@ -2,20 +2,21 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
 
 from broker.clock import Chance, Clock, ManualClock, SystemClock, process_time_s
 from broker.config import Config
 from broker.console.routes import Console
 from broker.declarations import declare
-from broker.services import sns, sqs
+from broker.services import lambda_, sns, sqs
 from broker.services.runtime import Runtime
 from broker.services.timekeeper import Timekeeper
 from broker.store.sqlite import SqliteStore
 from broker.wire.router import Router
 from broker.wire.server import Server
 
-SERVICES = [sqs.SERVICE, sns.SERVICE]
+SERVICES = [sqs.SERVICE, sns.SERVICE, lambda_.SERVICE]
 
 # A request makes no cycles, and messages in memory are many: the collector may look less often than Python's 700 allows.
 _YOUNG_OBJECTS_MAX = 20_000
@@ -54,16 +55,21 @@ class Broker:
             self.runtime = Runtime(
                 self.store, clock, chance, recovered, cooldowns=self.config.cooldowns, fatal=self._fatal
             )
-            self.outboxes = sns.attach(
-                self.runtime, smtp=self.config.mail_server, certificate_base=self.config.certificate_base
-            )
             self.timekeeper = Timekeeper(self.runtime, clock)
-            await self.runtime.start()
-            self.timekeeper.start()
             router = Router(SERVICES, self.runtime)
             console = Console(SERVICES, self.runtime, self.timekeeper, self.config)
             self.server = Server(router, host=self.config.host, port=self.config.port, prefixes=console.prefixes())
             self.server.choose_port()
+            self.outboxes = sns.attach(
+                self.runtime,
+                self.server.url,
+                smtp=self.config.mail_server,
+                certificate_base=self.config.certificate_base,
+            )
+            code = os.path.join(self.store.directory, "code")
+            self.workers = lambda_.attach(self.runtime, code, self.server.url)
+            await self.runtime.start()
+            self.timekeeper.start()
             await declare(self.runtime, self.config, self.server.url)
             await self.server.start()
         except BaseException:
@@ -85,6 +91,8 @@ class Broker:
             await self.server.stop()
         if hasattr(self, "runtime"):
             await self.runtime.close()
+        if hasattr(self, "workers"):
+            await self.workers.close()
         if hasattr(self, "outboxes"):
             await self.outboxes.close()
         await asyncio.to_thread(self.store.close)

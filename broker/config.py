@@ -11,7 +11,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from broker.declared import ConfigError, QueueDeclaration, TopicDeclaration, read_queues, read_topics
+from broker.declared import (
+    ConfigError,
+    FunctionDeclaration,
+    QueueDeclaration,
+    TopicDeclaration,
+    read_functions,
+    read_queues,
+    read_topics,
+)
 
 ENVIRONMENT_PREFIX: Final = "POMBO_"
 DEFAULT_FILE: Final = "pombo.toml"
@@ -45,6 +53,7 @@ class Config:
     certificate_base: str = ""  # scheme://host of SigningCertURL; "": as the publisher addressed the broker
     queues: tuple[QueueDeclaration, ...] = ()
     topics: tuple[TopicDeclaration, ...] = ()
+    functions: tuple[FunctionDeclaration, ...] = ()
 
     @property
     def mail_server(self) -> tuple[str, int] | None:
@@ -63,14 +72,16 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     server = document.pop("server", {})
     queues = read_queues(where, document.pop("queues", {}))
     topics = read_topics(where, document.pop("topics", {}))
+    functions = read_functions(where, document.pop("functions", {}))
     elsewhere = {name: _setting_of(where, document, table, key) for name, (table, key) in _TABLES.items()}
     if document:
         raise ConfigError(
-            f"{where}: unknown table {next(iter(document))!r}; expected [server], [email], [sns], [queues.NAME] or [topics.NAME]"
+            f"{where}: unknown table {next(iter(document))!r}; expected [server], [email], [sns], "
+            "[queues.NAME], [topics.NAME] or [functions.NAME]"
         )
     if not isinstance(server, dict):
         raise ConfigError(f"{where}: server is {server!r}; expected a table")
-    names = [f.name for f in fields(Config) if f.name not in ("queues", "topics")]
+    names = [f.name for f in fields(Config) if f.name not in ("queues", "topics", "functions")]
     in_server = [name for name in names if name not in _TABLES]
     for name in server:
         if name not in in_server:
@@ -86,7 +97,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
             values[name] = _checked(f"{where}: server.{name}", name, server[name])
         elif elsewhere.get(name) is not None:
             values[name] = _checked(f"{where}: {'.'.join(_TABLES[name])}", name, elsewhere[name])
-    return Config(**values, queues=queues, topics=topics)
+    return Config(**values, queues=queues, topics=topics, functions=functions)
 
 
 def _setting_of(where: str, document: dict[str, Any], table: str, key: str) -> Any:

@@ -6,10 +6,15 @@ import orjson
 
 from broker.config import Config
 from broker.core.settings import QueueName
-from broker.declared import ConfigError, QueueDeclaration, TopicDeclaration
+from broker.declared import ConfigError, FunctionDeclaration, QueueDeclaration, TopicDeclaration
 from broker.errors import AwsError
-from broker.services import sns, sqs
+from broker.services import lambda_, sns, sqs
 from broker.services.context import Call
+from broker.services.lambda_.configuration import Environment
+from broker.services.lambda_.functions import LOCAL_BUCKET, FunctionCode
+from broker.services.lambda_.mapping_state import Mappings
+from broker.services.lambda_.names import FunctionName
+from broker.services.lambda_.state import Functions
 from broker.services.operation import Service
 from broker.services.runtime import Runtime
 from broker.services.sns.names import TopicName
@@ -24,6 +29,8 @@ async def declare(runtime: Runtime, config: Config, base_url: str) -> None:
             await _create_queue(runtime, queue, base_url)
     for topic in config.topics:
         await _create_topic(runtime, topic, base_url)
+    for function in config.functions:
+        await _create_function(runtime, function, base_url)
     durable = runtime.durable()
     if durable is not None:
         await durable
@@ -62,6 +69,42 @@ async def _create_topic(runtime: Runtime, topic: TopicDeclaration, base_url: str
                 "attributes": declared.attributes or None,
             }
             await _make(sns.SERVICE, "Subscribe", call, declared.where, **given)
+
+
+async def _create_function(runtime: Runtime, function: FunctionDeclaration, base_url: str) -> None:
+    """A function that exists keeps its configuration; mappings that it lacks are added."""
+    call = _call(runtime, function.account, function.region, base_url)
+    name = FunctionName(function.account, function.region, function.name)
+    if name not in runtime.part(Functions).by_name:
+        await _make(
+            lambda_.SERVICE,
+            "CreateFunction",
+            call,
+            function.where,
+            function_name=function.name,
+            runtime=function.runtime,
+            role=f"arn:aws:iam::{function.account}:role/declared",
+            handler=function.handler,
+            code=FunctionCode(s3_bucket=LOCAL_BUCKET, s3_key=function.directory),
+            timeout=function.timeout_s,
+            memory_size=function.memory_mb,
+            environment=Environment(function.environment) if function.environment else None,
+        )
+    mapped = {(m.queue, m.target.function) for m in runtime.part(Mappings).of_place(function.account, function.region)}
+    for declared in function.mappings:
+        queue = QueueName(function.account, function.region, declared.queue)
+        if (queue, name) not in mapped:
+            await _make(
+                lambda_.SERVICE,
+                "CreateEventSourceMapping",
+                call,
+                declared.where,
+                function_name=function.name,
+                event_source_arn=queue.arn,
+                batch_size=declared.batch_size,
+                maximum_batching_window_in_seconds=declared.window_s,
+                function_response_types=["ReportBatchItemFailures"] if declared.report_failures else None,
+            )
 
 
 async def _make(service: Service, operation: str, call: Call, where: str, **given: Any) -> None:

@@ -1,10 +1,13 @@
-"""What pombo.toml declares, as it is written: queues, topics and their subscriptions. AWS's own rules are checked when it is made.
+"""What pombo.toml declares, as it is written: queues, topics with subscriptions, functions with queues.
+
+AWS's own rules are checked when it is made.
 
 A bad declaration is refused with its name, its value, and what was expected; each keeps `where` it stands, for what is refused
 when it is made: the file's name and the table's.
 """
 
 import re
+import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -53,6 +56,41 @@ class TopicDeclaration:
     account: str = _ACCOUNT
     region: str = _REGION
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingDeclaration:
+    """A queue (a name, of the function's account and region) whose messages a declared function processes."""
+
+    queue: str
+    batch_size: int = 10
+    window_s: int = 0
+    report_failures: bool = False
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDeclaration:
+    """A function that exists when the broker is ready, run from `directory`, where its code may be changed at any time."""
+
+    name: str
+    directory: str
+    handler: str
+    runtime: str = f"python3.{sys.version_info.minor}"
+    timeout_s: int = 3
+    memory_mb: int = 128
+    environment: dict[str, str] = field(default_factory=dict)
+    mappings: tuple[MappingDeclaration, ...] = ()
+    account: str = _ACCOUNT
+    region: str = _REGION
+    where: str = ""
+
+
+def read_functions(where: str, tables: Any) -> tuple[FunctionDeclaration, ...]:
+    """[functions.NAME]. Raises ConfigError."""
+    return tuple(
+        _function(f"{where}: functions.{name}", name, table) for name, table in _tables(where, "functions", tables)
+    )
 
 
 def read_queues(where: str, tables: Any) -> tuple[QueueDeclaration, ...]:
@@ -109,6 +147,42 @@ def _subscription(where: str, table: Any) -> SubscriptionDeclaration:
     return SubscriptionDeclaration(
         **{**table, "attributes": _texts(f"{where}.attributes", table.get("attributes", {}))}, where=where
     )
+
+
+def _function(where: str, name: str, table: Any) -> FunctionDeclaration:
+    table = _known(where, table, FunctionDeclaration)
+    _check_place(where, table)
+    for key in ("directory", "handler"):
+        if key not in table:
+            raise ConfigError(f"{where}.{key} is missing; expected a text")
+    for key in ("directory", "handler", "runtime"):
+        _check_text(where, table, key)
+    for key in ("timeout_s", "memory_mb"):
+        _check_number(where, table, key)
+    given = table.get("mappings", [])
+    if not isinstance(given, list):
+        raise ConfigError(f"{where}.mappings is {given!r}; expected tables [[functions.{name}.mappings]]")
+    mappings = tuple(_mapping(f"{where}.mappings[{i}]", one) for i, one in enumerate(given))
+    environment = _texts(f"{where}.environment", table.get("environment", {}))
+    return FunctionDeclaration(name, **{**table, "environment": environment, "mappings": mappings}, where=where)
+
+
+def _mapping(where: str, table: Any) -> MappingDeclaration:
+    table = _known(where, table, MappingDeclaration)
+    if "queue" not in table:
+        raise ConfigError(f"{where}.queue is missing; expected a queue's name")
+    _check_text(where, table, "queue")
+    for key in ("batch_size", "window_s"):
+        _check_number(where, table, key)
+    if not isinstance(table.get("report_failures", False), bool):
+        raise ConfigError(f"{where}.report_failures is {table['report_failures']!r}; expected true or false")
+    return MappingDeclaration(**table, where=where)
+
+
+def _check_number(where: str, table: dict[str, Any], key: str) -> None:
+    value = table.get(key, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError(f"{where}.{key} is {value!r}; expected a whole number")
 
 
 def _known(where: str, table: Any, declaration: type) -> dict[str, Any]:

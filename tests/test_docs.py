@@ -12,7 +12,13 @@ from broker.cli import main
 from broker.config import Config, load
 from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.routes import Console
-from broker.declared import QueueDeclaration, SubscriptionDeclaration, TopicDeclaration
+from broker.declared import (
+    FunctionDeclaration,
+    MappingDeclaration,
+    QueueDeclaration,
+    SubscriptionDeclaration,
+    TopicDeclaration,
+)
 from tests.compatibility import PAGE, table
 from tests.conftest import RunningBroker
 
@@ -21,10 +27,11 @@ README = (ROOT / "README.md").read_text()
 
 
 def sessions() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    """The scripts; what is a module of the reader's own imports nothing of boto3's."""
+    return [text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "boto3" in text]
 
 
-@pytest.mark.parametrize("setting", [f.name for f in fields(Config) if f.name not in ("queues", "topics")])
+@pytest.mark.parametrize("setting", [f.name for f in fields(Config) if f.name not in ("queues", "topics", "functions")])
 def test_every_setting_is_in_the_readme(setting: str) -> None:
     assert f"`--{setting.replace('_', '-')}`" in README
     assert f"`POMBO_{setting.upper()}`" in README
@@ -50,7 +57,10 @@ def test_health_is_in_the_readme() -> None:
         assert f"`GET {path}`" in README
 
 
-@pytest.mark.parametrize("declaration", [QueueDeclaration, TopicDeclaration, SubscriptionDeclaration])
+@pytest.mark.parametrize(
+    "declaration",
+    [QueueDeclaration, TopicDeclaration, SubscriptionDeclaration, FunctionDeclaration, MappingDeclaration],
+)
 def test_every_key_of_a_declaration_is_in_the_readme(declaration: type) -> None:
     for key in (f.name for f in fields(declaration) if f.name not in ("name", "where")):
         assert re.search(rf"^{key} = |`{key}`|\.{key}\]\]", README, re.MULTILINE), key
@@ -62,11 +72,14 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
 
 
 def test_the_readmes_declarations_are_valid(tmp_path: Path) -> None:
-    (declarations,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    session, declarations = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "pombo.toml").write_text(session)
+    assert [one.name for one in load({}, {}, str(tmp_path / "pombo.toml")).functions] == ["ship"]
     (tmp_path / "pombo.toml").write_text(declarations)
     declared = load({}, {}, str(tmp_path / "pombo.toml"))
     assert [queue.name for queue in declared.queues] == ["orders", "orders-failed"]
     assert [(topic.name, len(topic.subscriptions)) for topic in declared.topics] == [("news", 2)]
+    assert [(one.name, len(one.mappings)) for one in declared.functions] == [("ship", 1)]
 
 
 def test_every_module_of_the_architecture_page_exists() -> None:
@@ -87,7 +100,11 @@ def test_links_between_the_documents_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-PRINTED = ["two pigeons order\n", "billing: ['two pigeons']\nshipping: ['two pigeons', 'one swan']\n"]
+PRINTED = [
+    "two pigeons order\n",
+    "billing: ['two pigeons']\nshipping: ['two pigeons', 'one swan']\n",
+    "{'pigeons': 3}\n",
+]
 
 
 @pytest.mark.parametrize(("session", "printed"), list(zip(sessions(), PRINTED, strict=True)))

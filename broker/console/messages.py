@@ -16,9 +16,9 @@ from broker.core.queue import Queue
 from broker.core.settings import QueueName
 from broker.errors import AwsError
 from broker.services.context import Call
+from broker.services.digests import attributes_md5
 from broker.services.looking import LookedAt, look
 from broker.services.runtime import Runtime
-from broker.services.sqs.digests import attributes_md5
 from broker.services.sqs.message_attributes import TRACE_HEADER, received
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.receive import Message, ReceiveMessageResult

@@ -12,6 +12,8 @@ from broker.config import Config
 from broker.console.certificates import PREFIX as CERTIFICATES
 from broker.console.certificates import Certificates
 from broker.console.deliveries import Deliveries
+from broker.console.functions import LOGS_PATH, Functions
+from broker.console.functions import PREFIX as FUNCTIONS
 from broker.console.guard import Guard
 from broker.console.health import PATHS as HEALTH_PATHS
 from broker.console.health import Health
@@ -41,11 +43,13 @@ class Console:
         "/_pombo/sqs/messages",
         "/_pombo/sns/deliveries",
         "/_pombo/sns/opt-outs",
+        LOGS_PATH,
     )
 
     def __init__(self, services: list[Service], runtime: Runtime, timekeeper: Timekeeper, config: Config) -> None:
         messages = Messages(runtime)
         self._chance = runtime.chance
+        self._functions = Functions(runtime).handle
         self._guard = Guard(config.host, config.allowed_hosts)
         self._health = Health(services)
         handlers = (
@@ -54,6 +58,7 @@ class Console:
             messages.handle,
             Deliveries(runtime).handle,
             OptOuts(runtime).handle,
+            self._functions,
         )
         self._certificates = Certificates(runtime).handle
         self._paths: dict[str, Handler] = dict(zip(self.PATHS, handlers, strict=True))
@@ -73,6 +78,8 @@ class Console:
         handler = self._paths.get(request.path.rstrip("/"))
         if handler is None and f"{request.path}/".startswith(f"{LOCALSTACK_PATH}/"):
             handler = self._localstack
+        elif request.path.startswith(FUNCTIONS):
+            handler = self._functions
         if handler is None:
             raise Refused(404, f"the path is {request.path!r}; expected one of {', '.join(self._paths)}")
         return await handler(request)

@@ -4,6 +4,7 @@ A record holds a queue's number (its identity in receipt handles and deduplicati
 carry; a purge replaces it), its settings and the attribute strings and tags that users gave.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -55,6 +56,7 @@ class Registry:
         self.ledger = ledger
         self.deadlines = deadlines
         self.cooldowns = cooldowns
+        self.created: list[Callable[[Queue], None]] = []  # told of every new queue
         self.queues_by_name: dict[QueueName, Queue] = {}
         self._names: dict[tuple[str, str], SortedList[str]] = {}
         self._sources: dict[QueueName, set[QueueName]] = {}
@@ -132,6 +134,8 @@ class Registry:
         self._enlist(queue)
         self._record(queue)
         queue.touch()
+        for tell in self.created:
+            tell(queue)
         return queue
 
     def internal_queue(self, name: str, *, retention_ms: int = FOREVER_MS) -> Queue:

@@ -257,7 +257,8 @@ class Runtime:
         """Do something beside the requests. It counts as under way from here on."""
         self._jobs += 1
         self._quiet.clear()
-        self._spawn(self._do(work))
+        # A task that is cancelled before its first step never comes to what it was given.
+        self._spawn(self._do(work)).add_done_callback(lambda _task: work.close())
 
     async def _do(self, work: Coroutine[Any, Any, None]) -> None:
         try:

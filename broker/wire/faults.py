@@ -29,6 +29,12 @@ class UnknownOperation(AwsError):
     namespace = "com.amazon.coral.service"
 
 
+class UnknownPath(UnknownOperation):
+    """A method and a path that are no REST-JSON operation's."""
+
+    status = 404
+
+
 class InvalidAction(AwsError):
     """Action names no operation (of this endpoint)."""
 

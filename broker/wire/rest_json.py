@@ -36,6 +36,7 @@ class RestCodec:
         template = _PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(self.http.path))
         self.path = re.compile(template + "/?")
         self._located = _located_members(operation.request)
+        self._as_they_are = (bytes,) if self.http.payload else ()  # elsewhere bytes are base64
         self.size = compile_size(operation.reply)
         self._reply_located = [] if operation.reply is None else _located_members(operation.reply)
 
@@ -55,7 +56,7 @@ class RestCodec:
             if values:
                 found[member] = values if is_list else self._converted(member, values[-1], read)
         try:
-            return msgspec.convert(found, self.operation.request, builtin_types=(bytes,))
+            return msgspec.convert(found, self.operation.request, builtin_types=self._as_they_are)
         except msgspec.ValidationError as error:
             raise refusal(str(error), self.service.missing) from None
 

@@ -23,6 +23,7 @@ from broker.wire.faults import (
     MethodNotAllowed,
     MissingAction,
     UnknownOperation,
+    UnknownPath,
     json_fault,
     rest_fault,
     xml_fault,
@@ -140,7 +141,7 @@ class Router:
             try:
                 found = self._rest.find(request.method, request.path)
                 if found is None:
-                    raise UnknownOperation(f"Unable to determine service/operation name to be authorized: {name}")
+                    raise UnknownPath(f"Unable to determine service/operation name to be authorized: {name}")
                 codec, match = found
                 if len(request.body) > OFF_LOOP_BYTES and not codec.http.payload:
                     decoded = await asyncio.to_thread(codec.decode, request, match)

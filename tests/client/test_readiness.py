@@ -18,7 +18,7 @@ def free_port() -> int:
 
 
 async def test_a_broker_that_serves_is_ready(broker: RunningBroker) -> None:
-    assert (await wait_until_ready(broker.url))["services"] == {"sqs": "running", "sns": "running"}
+    assert (await wait_until_ready(broker.url))["services"] == {"sqs": "running", "sns": "running", "lambda": "running"}
     assert await wait_until_ready(broker.url + "/")
 
 

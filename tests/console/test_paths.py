@@ -44,7 +44,7 @@ def test_health_has_localstacks_form_and_is_open_to_every_host(broker: RunningBr
     status, _, body = broker.request("GET", path, headers={"Host": "pombo.internal:4566"})
     assert status == 200
     health = json.loads(body)
-    assert health["services"] == {"sqs": "running", "sns": "running"}
+    assert health["services"] == {"sqs": "running", "sns": "running", "lambda": "running"}
     assert set(health) == {"services", "edition", "version"}
 
 

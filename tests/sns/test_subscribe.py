@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.services.sns import filter_limits
+from broker.services.sns import policy_limits
 from tests.sns.conftest import MakeSns, MakeTopic
 from tests.sns.topics import Topic, subscription_attributes
 from tests.sqs.conftest import MakeQueue
@@ -190,7 +190,7 @@ def test_a_topic_has_200_filter_policies_at_most(topic: Topic) -> None:
 
 
 def test_an_account_has_10_000_filter_policies_at_most(make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filter_limits, "POLICIES_PER_ACCOUNT_MAX", 2)  # the broker is in this process
+    monkeypatch.setattr(policy_limits, "POLICIES_PER_ACCOUNT_MAX", 2)  # the broker is in this process
     first, second = make_topic(), make_topic()
     endpoint = f"arn:aws:sqs:us-east-1:{first.arn.split(':')[4]}:q"
     arn = first.subscribe("sqs", endpoint, FilterPolicy='{"a":["b"]}')

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.services.filtering.refused import PolicyRefused
 from broker.services.sns.delivery_policy import (
     AWS_MANAGED,
     CUSTOMER_MANAGED,
@@ -22,7 +23,6 @@ from broker.services.sns.delivery_policy import (
     effective,
     effective_json,
 )
-from broker.services.sns.errors import PolicyRefused
 
 BACKOFFS: tuple[Backoff, ...] = ("arithmetic", "exponential", "geometric", "linear")
 GUIDE_EXAMPLE = """{

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from broker.core.message import Attribute
-from broker.services.sns.errors import FilterPolicyLimitExceeded, PolicyRefused
-from broker.services.sns.filter_limits import check_policy_counts
-from broker.services.sns.filter_policy import FilterInput, FilterPolicy, Scope, compile_filter
+from broker.services.filtering.policy import FilterInput, FilterPolicy, Scope, compile_filter
+from broker.services.filtering.refused import PolicyRefused
+from broker.services.sns.errors import FilterPolicyLimitExceeded
+from broker.services.sns.policy_limits import check_policy_counts
 
 Policy = dict[str, Any]
 ATTRIBUTES: Scope = "MessageAttributes"

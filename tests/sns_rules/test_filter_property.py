@@ -10,8 +10,8 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from broker.core.message import Attribute
-from broker.services.sns.errors import PolicyRefused
-from broker.services.sns.filter_policy import FilterInput, Scope, compile_filter
+from broker.services.filtering.policy import FilterInput, Scope, compile_filter
+from broker.services.filtering.refused import PolicyRefused
 from tests.sns_rules import reference_filter
 
 NAMES = st.sampled_from(["a", "b", "a.b", "b.a", "c"])

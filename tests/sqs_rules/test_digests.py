@@ -9,7 +9,7 @@ import hashlib
 import pytest
 
 from broker.core.message import Attribute
-from broker.services.sqs.digests import attributes_md5
+from broker.services.digests import attributes_md5
 
 
 def md5(content: bytes) -> str:

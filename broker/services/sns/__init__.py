@@ -17,6 +17,7 @@ from broker.services.sns import (
     tags,
     topics,
 )
+from broker.services.sns.inbox import Inbox
 from broker.services.sns.outbox import Outboxes, Transport
 from broker.services.sns.push_state import Platforms
 from broker.services.sns.replay import Replays
@@ -43,7 +44,9 @@ __all__ = [
 ]
 
 
-def attach(runtime: Runtime, *, smtp: tuple[str, int] | None = None, certificate_base: str = "") -> Outboxes:
+def attach(
+    runtime: Runtime, base_url: str, *, smtp: tuple[str, int] | None = None, certificate_base: str = ""
+) -> Outboxes:
     """Add SNS's state to a runtime, before it starts. `smtp`: the mail server; None: e-mail is captured.
 
     What is returned holds connections, and is the caller's to close.
@@ -62,4 +65,5 @@ def attach(runtime: Runtime, *, smtp: tuple[str, int] | None = None, certificate
     outboxes = Outboxes(runtime, transports)
     runtime.add(outboxes)
     runtime.add(Replays(runtime))
+    runtime.add(Inbox(runtime, base_url))
     return outboxes

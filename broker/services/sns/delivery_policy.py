@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from broker.services.sns.errors import PolicyRefused
+from broker.services.filtering.refused import PolicyRefused
 
 Backoff = Literal["arithmetic", "exponential", "geometric", "linear"]
 

@@ -11,14 +11,6 @@ class SnsError(AwsError):
     namespace: ClassVar[str] = "com.amazonaws.sns"
 
 
-class PolicyRefused(Exception):
-    """A filter, delivery, redrive or replay policy is not valid. `reason` is AWS's text without what the operation puts before."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class InvalidParameter(SnsError):
     """The most common of all. The text begins with "Invalid parameter: "."""
 

@@ -12,8 +12,8 @@ import msgspec
 
 from broker.core.admission import Body
 from broker.core.message import Attribute
+from broker.services.filtering.policy import FilterInput, FilterPolicy
 from broker.services.sns.envelope import Envelope, LambdaEvent, Notification, Signature, timestamp_text
-from broker.services.sns.filter_policy import FilterInput, FilterPolicy
 from broker.services.sns.signatures import notification_text
 from broker.services.sns.topic import SignatureVersion, Subscription, Topic
 

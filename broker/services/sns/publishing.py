@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from broker.core.deduplication import Entry, digest_of
 from broker.errors import AwsError
 from broker.services.context import Call
+from broker.services.filtering.policy import FilterPolicy
 from broker.services.sns.archive import keep
 from broker.services.sns.delivery import BY_PROTOCOL
-from broker.services.sns.filter_policy import FilterPolicy
 from broker.services.sns.message_rules import Draft
 from broker.services.sns.names import TopicName
 from broker.services.sns.plan import Plan

@@ -10,9 +10,10 @@ from typing import Any, Final
 import orjson
 
 from broker.core.settings import queue_name_of_arn
+from broker.services.filtering.policy import Scope, compile_filter
+from broker.services.filtering.refused import PolicyRefused
 from broker.services.sns.delivery_policy import check_subscription_policy, effective_json
-from broker.services.sns.errors import InvalidParameter, PolicyRefused
-from broker.services.sns.filter_policy import Scope, compile_filter
+from broker.services.sns.errors import InvalidParameter
 from broker.services.sns.topic import Replay, Subscription, Topic
 
 NAMES: Final = (

@@ -8,9 +8,9 @@ from broker.services.context import Call
 from broker.services.sns.confirmation import Letter, prepare_letter
 from broker.services.sns.endpoints import check_endpoint, needs_confirmation
 from broker.services.sns.errors import AuthorizationError, InvalidParameter, SubscriptionLimitExceeded
-from broker.services.sns.filter_limits import check_policy_counts
 from broker.services.sns.names import TopicName, read_endpoint_arn, read_subscription_arn, read_topic_arn
 from broker.services.sns.paging import PAGE, cut_page, read_token
+from broker.services.sns.policy_limits import check_policy_counts
 from broker.services.sns.push_state import Platforms
 from broker.services.sns.replay import Replays
 from broker.services.sns.service import SERVICE

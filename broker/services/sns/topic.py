@@ -8,8 +8,8 @@ import orjson
 
 from broker.core.deduplication import Deduplication
 from broker.core.settings import QueueName, QueueSettings, queue_name_of_arn
+from broker.services.filtering.policy import FilterPolicy, Scope, compile_filter
 from broker.services.sns.delivery_policy import EffectivePolicy, effective
-from broker.services.sns.filter_policy import FilterPolicy, Scope, compile_filter
 from broker.services.sns.names import TopicName
 
 MESSAGE_BYTES_DEFAULT: Final = 262_144

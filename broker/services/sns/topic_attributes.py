@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import orjson
 
+from broker.services.filtering.refused import PolicyRefused
 from broker.services.sns.delivery_policy import check_topic_policy, effective_json
 from broker.services.sns.envelope import timestamp_text
-from broker.services.sns.errors import InvalidParameter, PolicyRefused
+from broker.services.sns.errors import InvalidParameter
 from broker.services.sns.topic import ARCHIVE_DAY_MS, Topic
 
 _DISPLAY_NAME_MAX: Final = 100

@@ -9,8 +9,8 @@ from broker.core.admission import check_id, wrong_queue_type
 from broker.core.errors import InvalidParameterValue
 from broker.core.message import Delivery
 from broker.services.context import Call
+from broker.services.digests import attributes_md5
 from broker.services.operation import QueryName
-from broker.services.sqs.digests import attributes_md5
 from broker.services.sqs.errors import InvalidAttributeName
 from broker.services.sqs.message_attributes import (
     TRACE_HEADER,

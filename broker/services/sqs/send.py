@@ -11,9 +11,9 @@ from broker.core.message import Admitted, Attribute, Sent
 from broker.core.settings import QueueName, QueueSettings
 from broker.errors import AwsError
 from broker.services.context import Call
+from broker.services.digests import attributes_md5
 from broker.services.operation import QueryName
 from broker.services.sqs.batches import BatchResultErrorEntry, check_bytes, check_entries, failed
-from broker.services.sqs.digests import attributes_md5
 from broker.services.sqs.message_attributes import (
     MessageAttributeValue,
     given_bytes,

@@ -6,7 +6,7 @@ A module's `deliver` adds to the publish's plan and changes nothing; it may find
 from collections.abc import Callable
 from typing import Final
 
-from broker.services.sns.delivery import captured, leaving, sqs
+from broker.services.sns.delivery import captured, functions, leaving, sqs
 from broker.services.sns.plan import Plan
 from broker.services.sns.publication import Publication
 from broker.services.sns.topic import Subscription
@@ -19,7 +19,7 @@ BY_PROTOCOL: Final[dict[str, Deliver]] = {
     "https": leaving.deliver,
     "email": leaving.deliver,
     "email-json": leaving.deliver,
-    "lambda": captured.deliver,
+    "lambda": functions.deliver,
     "firehose": captured.deliver,
     "sms": captured.deliver,
     "application": captured.deliver,

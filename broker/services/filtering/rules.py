@@ -12,8 +12,8 @@ from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Network, IPv6Network, NetmaskValueError, ip_address
 from typing import Final
 
-from broker.services.sns.errors import PolicyRefused
-from broker.services.sns.filter_values import NUMBER_MAX, UNITS, Keyword, Leaf, Values, read_leaf, read_number
+from broker.services.filtering.refused import PolicyRefused
+from broker.services.filtering.values import NUMBER_MAX, UNITS, Keyword, Leaf, Values, read_leaf, read_number
 
 Test = Callable[[Values], bool]
 

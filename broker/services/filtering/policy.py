@@ -14,11 +14,11 @@ from typing import Final, Literal, NamedTuple, TypeGuard
 
 import orjson
 
-from broker.services.sns.errors import PolicyRefused
-from broker.services.sns.filter_arrays import hold_together
-from broker.services.sns.filter_input import BodyFields, Fields, FilterInput
-from broker.services.sns.filter_limits import check_combinations, check_keys, check_size
-from broker.services.sns.filter_rules import Test, read_conditions, refused
+from broker.services.filtering.arrays import hold_together
+from broker.services.filtering.input import BodyFields, Fields, FilterInput
+from broker.services.filtering.limits import check_combinations, check_keys, check_size
+from broker.services.filtering.refused import PolicyRefused
+from broker.services.filtering.rules import Test, read_conditions, refused
 
 __all__ = ["FilterInput", "FilterPolicy", "Scope", "compile_filter"]
 
@@ -47,11 +47,11 @@ class FilterPolicy:
         return fields is not None and self._test(fields)
 
 
-def compile_filter(policy: str, scope: Scope) -> FilterPolicy | None:
+def compile_filter(policy: str, scope: Scope, *, limited: bool = True) -> FilterPolicy | None:
     """The policy of this JSON text; None if it is empty and accepts every message.
 
     Raises PolicyRefused with AWS's text up to where AWS quotes the source: "Invalid parameter: " (SetSubscriptionAttributes)
-    or "Invalid parameter: Attributes Reason: " (Subscribe) belongs before it.
+    or "Invalid parameter: Attributes Reason: " (Subscribe) belongs before it. `limited`: by SNS's number of keys.
     """
     check_size(policy)
     if not policy:
@@ -64,8 +64,10 @@ def compile_filter(policy: str, scope: Scope) -> FilterPolicy | None:
         raise refused("Filter is not an object")
     if not document:
         return None
-    check_keys(len(document))
     alternatives = _read_object(document, scope, (), 1)
+    if limited:
+        check_keys(len(document))
+        check_keys(max(len(alternative.keys) for alternative in alternatives))
     join = _all_of if scope == "MessageAttributes" else _all_of_body
     tests = [join(alternative.names) for alternative in alternatives]
     return FilterPolicy(scope, tests[0] if len(tests) == 1 else _any_of(tuple(tests)))
@@ -105,7 +107,6 @@ def _read_object(document: dict[str, object], scope: Scope, path: tuple[str, ...
             raise refused(f'"{key}" must be an object or an array')
         alternatives = [_both(one, other) for one in alternatives for other in branches]
         check_combinations(sum(alternative.combinations for alternative in alternatives))
-        check_keys(max(len(alternative.keys) for alternative in alternatives))
     return alternatives
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 
 from broker.core.message import Attribute
-from broker.services.sns.filter_values import Leaf, Values, read_leaf, read_number
+from broker.services.filtering.values import Leaf, Values, read_leaf, read_number
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 _MANY: Final = 8  # from so many values on, a set is quicker to compare with a set

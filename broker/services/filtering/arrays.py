@@ -8,9 +8,9 @@ Observed: AWS documents this of Event Ruler ("JSON Array Matching"), the engine 
 
 from collections.abc import Sequence
 
-from broker.services.sns.filter_input import steps
-from broker.services.sns.filter_rules import Test
-from broker.services.sns.filter_values import read_leaf
+from broker.services.filtering.input import steps
+from broker.services.filtering.rules import Test
+from broker.services.filtering.values import read_leaf
 
 Wants = list[tuple[int, int]]  # which of the names, and the place in it where the rest begins
 Choices = set[int]  # sets of names, as bits, that can be satisfied together
