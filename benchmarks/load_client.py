@@ -1,5 +1,5 @@
-"""A client for loads: SQS's JSON protocol, or SNS's Query one, over one kept-alive connection, with nothing between the socket
-and the caller.
+"""A client for loads: SQS's JSON protocol, SNS's Query one or Lambda's REST one, over one kept-alive connection, with nothing
+between the socket and the caller.
 """
 
 import asyncio
@@ -59,6 +59,13 @@ class Connection:
         head = self._head.replace("application/x-amz-json-1.0", "application/x-www-form-urlencoded")
         return f"{head.replace('/sqs/', '/sns/')}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
+    def rest(self, method: str, path: str, *, text: str | None = None, **parameters: Any) -> bytes:
+        """The bytes of a request to Lambda: parameters of the body, or an event that is a text."""
+        body = orjson.dumps(parameters if text is None else text)
+        head = self._head.replace("POST / ", f"{method} {path} ").replace("/sqs/", "/lambda/")
+        head = head.replace("application/x-amz-json-1.0", "application/json")
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
     async def send(self, request: bytes) -> bytes:
         """The body of the answer to a request."""
         try:
@@ -73,7 +80,7 @@ class Connection:
             self.close()
             raise Lost from error
         status = int(head[9:12])
-        if status != 200:
+        if status >= 300:
             raise Refused(status, body)
         return body
 
