@@ -1,7 +1,7 @@
 """One call: signed, sent over a kept-alive connection, retried, and its answer decoded or raised.
 
-What is called and what comes back is `client.client`'s; how it is written is `client.protocols`'. No thread: aiohttp on the running loop.
-A call that is retried may have been done twice: SQS and SNS deliver at least once.
+What is called and what comes back is `client.client`'s; how it is written is `client.protocols`'. No thread: aiohttp on the running
+loop. A call that is retried may have been done twice: SQS and SNS deliver at least once.
 """
 
 import os
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from client.clock import Clock

@@ -1,7 +1,7 @@
 """The client: SQS and SNS as coroutines, with Python's names and typed answers.
 
-Parameters have AWS's meaning and ranges; the endpoint checks them, and its refusals arrive as the classes of `client.errors`. Requests go
-to the configured endpoint, whatever host a queue's URL names. `call` reaches every operation that has no method here.
+Parameters have AWS's meaning and ranges; the endpoint checks them, and its refusals arrive as the classes of `client.errors`.
+Requests go to the configured endpoint, whatever host a queue's URL names. `call` reaches every operation that has no method here.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ _LONG_POLL_MAX_S: Final = 20
 class Client:
     """One endpoint, one region, one set of credentials; any number of calls at once, on one event loop.
 
-    `endpoint_url`: else AWS_ENDPOINT_URL_SQS and _SNS, AWS_ENDPOINT_URL, else AWS. `region`: else AWS_REGION, AWS_DEFAULT_REGION, the
-    endpoint's. Credentials: else the environment's, else botocore's chain. `timeout_s` is how long an answer may take beside a long
-    poll's wait; `attempts_max` counts the first attempt.
+    `endpoint_url`: else AWS_ENDPOINT_URL_SQS and _SNS, AWS_ENDPOINT_URL, else AWS. `region`: else AWS_REGION, AWS_DEFAULT_REGION,
+    the endpoint's. Credentials: else the environment's, else botocore's chain. `timeout_s` is how long an answer may take beside a
+    long poll's wait; `attempts_max` counts the first attempt.
     """
 
     def __init__(
