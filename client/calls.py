@@ -5,6 +5,7 @@ loop. A call that is retried may have been done twice: SQS and SNS deliver at le
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ DEFAULT_REGION: Final = "us-east-1"
 _CONNECT_TIMEOUT_S: Final = 5.0
 _BACK_OFF_S: Final = 0.1  # before the second attempt at most; doubles with each
 _BACK_OFF_MAX_S: Final = 20.0
+_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _HEADERS: Final = {"User-Agent": "pombo-client", "Accept-Encoding": "identity"}
 
 
@@ -39,9 +41,11 @@ class Caller:
         clock: Clock,
     ) -> None:
         assert attempts_max >= 1
+        named = {service: _named_endpoint(service, endpoint_url) for service in PROTOCOLS}
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        self.region = region or _region_of(endpoint_url or "") or DEFAULT_REGION
-        self._urls = {service: URL(_endpoint(service, endpoint_url, self.region)) for service in PROTOCOLS}
+        regions = (_region_of(url) for url in named.values() if url)
+        self.region = region or next(filter(None, regions), None) or DEFAULT_REGION
+        self._urls = {service: _url(url or _aws_endpoint(service, self.region)) for service, url in named.items()}
         self._signer = Signer(self.region, access_key, secret_key, session_token)
         self._timeout_s = timeout_s
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
@@ -56,7 +60,8 @@ class Caller:
         """The answer as `kind`. `waits_s` is how long the endpoint may hold it back, beside the timeout.
 
         No connection, no answer in time, 5xx and throttling are tried again, `attempts_max` times altogether, after a random part
-        of a wait that doubles. Raises the last attempt's AwsError or ConnectionFailed.
+        of a wait that doubles. Raises the last attempt's AwsError or ConnectionFailed, NoCredentials, and CallFailed where the
+        answer cannot be read or the client is closed.
         """
         url, form = self._urls[service], PROTOCOLS[service]
         headers, body = form.request(operation, parameters)
@@ -74,9 +79,9 @@ class Caller:
                 failure = form.error(answer.status, answer.headers, content)
                 if not (failure.throttled or failure.status >= 500):
                     raise failure
-            except aiohttp.InvalidURL:
-                raise
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if self._closed:
+                    raise CallFailed("the client is closed") from error
                 failure = ConnectionFailed(f"{operation} at {url}: {str(error) or type(error).__name__}")
                 failure.__cause__ = error
             if attempt < self._attempts_max:
@@ -120,14 +125,23 @@ class Caller:
             raise CallFailed(f"{operation}: the answer cannot be read: {error}") from None
 
 
-def _endpoint(service: str, given: str | None, region: str) -> str:
-    url = given or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-    if not url:
-        url = f"https://{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    return url.rstrip("/") + "/"
+def _named_endpoint(service: str, given: str | None) -> str | None:
+    return given or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _aws_endpoint(service: str, region: str) -> str:
+    return f"https://{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def _url(endpoint: str) -> URL:
+    """The URL that requests go to. Raises ValueError."""
+    url = URL(endpoint.rstrip("/") + "/")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"the endpoint {endpoint!r} is no http:// or https:// URL")
+    return url
 
 
 def _region_of(url: str) -> str | None:
     """The region in the name of an AWS endpoint."""
-    parts = (URL(url).host or "").split(".") if url else []
-    return parts[1] if is_aws(url) and len(parts) >= 4 else None
+    parts = (URL(url).host or "").split(".") if is_aws(url) else []
+    return next(filter(_REGION.fullmatch, parts), None)

@@ -76,6 +76,24 @@ class Message(Result, frozen=True):
         return msgspec.json.decode(self.body)
 
 
+class QueueUrl(Result, frozen=True):
+    """Of an operation that names a queue."""
+
+    queue_url: str
+
+
+class TopicArn(Result, frozen=True):
+    """Of CreateTopic."""
+
+    topic_arn: str
+
+
+class SubscriptionArn(Result, frozen=True):
+    """Of Subscribe."""
+
+    subscription_arn: str
+
+
 class Received(Result, frozen=True):
     """Of ReceiveMessage."""
 
