@@ -40,7 +40,7 @@ class Endpoint:
         self.arrived: list[Arrived] = []
         self.connections: list[int] = []
         self.closing = asyncio.Event()
-        self.holding = asyncio.Event()
+        self.held = asyncio.Semaphore(0)
 
     def says(self, *answers: Answer) -> None:
         """What is answered from now on."""
@@ -55,8 +55,8 @@ class Endpoint:
         return await answer(arrived)
 
     async def holds(self, arrived: Arrived) -> web.StreamResponse:
-        """No answer until the endpoint closes."""
-        self.holding.set()
+        """No answer until the endpoint closes. `held` can be acquired once for each."""
+        self.held.release()
         await self.closing.wait()
         return web.Response(status=500)
 
