@@ -4,6 +4,7 @@ What is called and what comes back is `client.client`'s; how it is written is `c
 loop. A call that is retried may have been done twice: SQS and SNS deliver at least once.
 """
 
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ DEFAULT_REGION: Final = "us-east-1"
 _CONNECT_TIMEOUT_S: Final = 5.0
 _BACK_OFF_S: Final = 0.1  # before the second attempt at most; doubles with each
 _BACK_OFF_MAX_S: Final = 20.0
+_BYTES_MAX: Final = (
+    2**20
+)  # aiohttp warns of more in one piece; a message of the greatest size is more with what is around it
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _HEADERS: Final = {"User-Agent": "pombo-client", "Accept-Encoding": "identity"}
 
@@ -70,8 +74,9 @@ class Caller:
             failure: CallFailed
             try:
                 signed = await self._signer.headers(service, str(url), body, headers)
+                data = body if len(body) <= _BYTES_MAX else io.BytesIO(body)
                 async with self._open().post(
-                    url, data=body, headers=signed, allow_redirects=False, timeout=self._timeout(waits_s)
+                    url, data=data, headers=signed, allow_redirects=False, timeout=self._timeout(waits_s)
                 ) as answer:
                     content = await answer.read()
                 if answer.status == 200:

@@ -97,7 +97,7 @@ async def breaks_off(arrived: Arrived) -> web.StreamResponse:
 async def serving() -> AsyncIterator[Endpoint]:
     """An endpoint on a free port of the loopback interface."""
     endpoint = Endpoint()
-    application = web.Application()
+    application = web.Application(client_max_size=2**24)
     application.router.add_route("*", "/{path:.*}", endpoint.serve)
     async with TestServer(application) as server:
         endpoint.url = str(server.make_url("")).rstrip("/")

@@ -16,6 +16,7 @@ from client.errors import (
     QueueDoesNotExist,
     RequestThrottled,
 )
+from client.messages import Outgoing
 from tests.client.endpoint import Answer, Endpoint, answer, breaks_off, refusal, resets
 from tests.client.test_readiness import free_port
 
@@ -61,6 +62,17 @@ async def test_what_may_pass_is_tried_again(endpoint: Endpoint, failing: Answer)
         assert await after(clock, client.queue_url("q"), 0.1, 0.2) == "http://q/1/q"
     assert len(endpoint.arrived) == 3
     assert len({arrived.body for arrived in endpoint.arrived}) == 1
+
+
+async def test_a_large_body_is_whole_in_each_attempt(endpoint: Endpoint) -> None:
+    clock = ManualClock()
+    endpoint.says(BUSY, answer(body=b'{"Successful":[],"Failed":[]}'))
+    async with client_of(endpoint, clock) as client:
+        await after(clock, client.send_batch("q", [Outgoing(body="x" * 200_000)] * 6), 0.1)
+    first, second = endpoint.arrived
+    assert first.body == second.body
+    assert second.headers["content-length"] == str(len(second.body))
+    assert second.headers["content-type"] == "application/x-amz-json-1.0"
 
 
 async def test_the_wait_doubles_up_to_twenty_seconds(endpoint: Endpoint) -> None:
