@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -50,6 +51,7 @@ class Caller:
         regions = (_region_of(url) for url in named.values() if url)
         self.region = region or next(filter(None, regions), None) or DEFAULT_REGION
         self._urls = {service: _url(url or _aws_endpoint(service, self.region)) for service, url in named.items()}
+        self._proxies = {service: _proxy_for(url) for service, url in self._urls.items()}
         self._signer = Signer(self.region, access_key, secret_key, session_token)
         self._timeout_s = timeout_s
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
@@ -76,7 +78,12 @@ class Caller:
                 signed = await self._signer.headers(service, str(url), body, headers)
                 data = body if len(body) <= _BYTES_MAX else io.BytesIO(body)
                 async with self._open().post(
-                    url, data=data, headers=signed, allow_redirects=False, timeout=self._timeout(waits_s)
+                    url,
+                    data=data,
+                    headers=signed,
+                    allow_redirects=False,
+                    proxy=self._proxies[service],
+                    timeout=self._timeout(waits_s),
                 ) as answer:
                     content = await answer.read()
                 if answer.status == 200:
@@ -109,7 +116,7 @@ class Caller:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
-                trust_env=any(is_aws(str(url)) for url in self._urls.values()),  # HTTPS_PROXY
+                trust_env=False,  # it would read ~/.netrc, and put that in the place of the signature
             )
         return self._session
 
@@ -143,7 +150,16 @@ def _url(endpoint: str) -> URL:
     url = URL(endpoint.rstrip("/") + "/")
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"the endpoint {endpoint!r} is no http:// or https:// URL")
+    if url.user is not None:
+        raise ValueError(f"the endpoint at {url.host} is called with a signature, not with a user's name in its URL")
     return url
+
+
+def _proxy_for(url: URL) -> str | None:
+    """The environment's proxy on the way to AWS; what is not AWS is near."""
+    if not is_aws(str(url)) or proxy_bypass(url.host or ""):
+        return None
+    return getproxies().get(url.scheme)
 
 
 def _region_of(url: str) -> str | None:

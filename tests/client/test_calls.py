@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -334,7 +335,9 @@ async def test_an_endpoint_may_have_a_path(endpoint: Endpoint, path: str) -> Non
     assert endpoint.arrived[0].request.path == path.rstrip("/") + "/"
 
 
-@pytest.mark.parametrize("url", ["localhost:4100", "127.0.0.1:4100", "pombo", "ftp://localhost/", "http://"])
+@pytest.mark.parametrize(
+    "url", ["localhost:4100", "127.0.0.1:4100", "pombo", "ftp://localhost/", "http://", "http://u:p@localhost/"]
+)
 def test_an_endpoint_that_is_no_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="endpoint"):
         Client(endpoint_url=url)
@@ -372,6 +375,13 @@ def test_the_region_is_given_or_in_the_environment(monkeypatch: pytest.MonkeyPat
     assert Client(endpoint_url="http://127.0.0.1:1", region="eu-west-1").region == "eu-west-1"
 
 
+def through(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS goes through this proxy."""
+    for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+
+
 @pytest.mark.parametrize(
     ("region", "url"),
     [
@@ -383,10 +393,49 @@ async def test_without_an_endpoint_it_is_aws_through_the_proxy_of_the_environmen
     region: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = f"http://127.0.0.1:{free_port()}"
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, proxy)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    through(proxy, monkeypatch)
     async with Client(region=region, access_key="AKID", secret_key="secret", attempts_max=1) as client:
         with pytest.raises(ConnectionFailed, match=f"CreateTopic at {url}: .*127.0.0.1"):
             await client.create_topic("t")
+
+
+async def test_a_proxy_is_asked_for_the_way_to_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuses, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        through(f"http://user:word@127.0.0.1:{port}", monkeypatch)
+        async with Client(region="eu-west-1", access_key="AKID", secret_key="secret", attempts_max=1) as client:
+            with pytest.raises(ConnectionFailed, match="407"):
+                await client.list_queues()
+    (request,) = asked
+    assert request.startswith("CONNECT sqs.eu-west-1.amazonaws.com:443 ")
+    assert "Proxy-Authorization: Basic dXNlcjp3b3Jk" in request
+
+
+async def test_what_is_not_aws_is_called_without_a_proxy(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint.says(FOUND)
+    through("http://127.0.0.1:1", monkeypatch)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with client_of(endpoint) as client:
+        assert await client.queue_url("q")
+
+
+async def test_a_netrc_file_does_not_take_the_signatures_place(
+    endpoint: Endpoint, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "netrc").write_text("default login someone password word\n")
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
+    endpoint.says(FOUND)
+    async with client_of(endpoint) as client:
+        await client.queue_url("q")
+    assert endpoint.arrived[0].headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
+    through(f"http://127.0.0.1:{free_port()}", monkeypatch)
+    async with Client(region="eu-west-1", access_key="AKID", secret_key="secret", attempts_max=1) as client:
+        with pytest.raises(ConnectionFailed):
+            await client.queue_url("q")
