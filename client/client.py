@@ -1,7 +1,7 @@
 """The client: SQS and SNS as coroutines, with Python's names and typed answers.
 
-Parameters have AWS's meaning and ranges; the endpoint checks them, and its refusals arrive as the classes of `client.errors`. Requests go
-to the configured endpoint, whatever host a queue's URL names. `call` reaches every operation that has no method here.
+Parameters have AWS's meaning and ranges; the endpoint checks them, and its refusals arrive as the classes of `client.errors`.
+Requests go to the configured endpoint, whatever host a queue's URL names. `call` reaches every operation that has no method here.
 """
 
 import hashlib
@@ -20,8 +20,11 @@ from client.messages import (
     MessageAttribute,
     Outgoing,
     Published,
+    QueueUrl,
     Received,
     SentMessage,
+    SubscriptionArn,
+    TopicArn,
     attribute_parameters,
 )
 
@@ -33,9 +36,9 @@ _LONG_POLL_MAX_S: Final = 20
 class Client:
     """One endpoint, one region, one set of credentials; any number of calls at once, on one event loop.
 
-    `endpoint_url`: else AWS_ENDPOINT_URL_SQS and _SNS, AWS_ENDPOINT_URL, else AWS. `region`: else AWS_REGION, AWS_DEFAULT_REGION, the
-    endpoint's. Credentials: else the environment's, else botocore's chain. `timeout_s` is how long an answer may take beside a long
-    poll's wait; `attempts_max` counts the first attempt.
+    `endpoint_url`: else AWS_ENDPOINT_URL_SQS and _SNS, AWS_ENDPOINT_URL, else AWS. `region`: else AWS_REGION, AWS_DEFAULT_REGION,
+    the endpoint's. Credentials: else the environment's, else botocore's chain. `timeout_s` is how long an answer may take beside a
+    long poll's wait; `attempts_max` counts the first attempt.
     """
 
     def __init__(
@@ -81,7 +84,8 @@ class Client:
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Any operation of 'sqs' or 'sns', with AWS's names; the answer as it came, an XML one as nested dicts and lists."""
-        answer: dict[str, Any] = await self._caller.call(service, operation, parameters, dict[str, Any])
+        given = {name: value for name, value in parameters.items() if value is not None}
+        answer: dict[str, Any] = await self._caller.call(service, operation, given, dict[str, Any])
         return answer
 
     # Queues
@@ -90,8 +94,8 @@ class Client:
         self, name: str, attributes: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
     ) -> str:
         """The URL of a queue that exists from now on. Raises QueueNameExists if it does with other attributes."""
-        answer = await self._sqs("CreateQueue", QueueName=name, Attributes=attributes, tags=tags)
-        return str(answer["QueueUrl"])
+        created = await self._typed(QueueUrl, "CreateQueue", QueueName=name, Attributes=attributes, tags=tags)
+        return created.queue_url
 
     async def queue_url(self, queue: str, account: str | None = None) -> str:
         """The URL of a queue by its name or ARN; a URL is returned as it is. Raises QueueDoesNotExist."""
@@ -99,8 +103,8 @@ class Client:
             return queue
         if queue.startswith("arn:"):
             *_, account, queue = queue.split(":")
-        answer = await self._sqs("GetQueueUrl", QueueName=queue, QueueOwnerAWSAccountId=account)
-        return str(answer["QueueUrl"])
+        found = await self._typed(QueueUrl, "GetQueueUrl", QueueName=queue, QueueOwnerAWSAccountId=account)
+        return found.queue_url
 
     async def queue_attributes(self, url: str, *names: str) -> dict[str, str]:
         """The attributes of these names; all, if none is named."""
@@ -229,8 +233,9 @@ class Client:
     ) -> str:
         """The ARN of a topic that exists from now on."""
         listed = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
-        answer = await self.call("sns", "CreateTopic", Name=name, Attributes=attributes, Tags=listed)
-        return str(answer["TopicArn"])
+        parameters = {"Name": name, "Attributes": attributes, "Tags": listed}
+        created: TopicArn = await self._caller.call("sns", "CreateTopic", parameters, TopicArn)
+        return created.topic_arn
 
     async def delete_topic(self, arn: str) -> None:
         """Delete a topic with its subscriptions."""
@@ -240,16 +245,15 @@ class Client:
         self, topic_arn: str, protocol: str, endpoint: str, attributes: Mapping[str, str] | None = None
     ) -> str:
         """The ARN of a new subscription, also while it waits to be confirmed."""
-        answer = await self.call(
-            "sns",
-            "Subscribe",
-            TopicArn=topic_arn,
-            Protocol=protocol,
-            Endpoint=endpoint,
-            Attributes=attributes,
-            ReturnSubscriptionArn=True,
-        )
-        return str(answer["SubscriptionArn"])
+        parameters = {
+            "TopicArn": topic_arn,
+            "Protocol": protocol,
+            "Endpoint": endpoint,
+            "Attributes": attributes,
+            "ReturnSubscriptionArn": True,
+        }
+        made: SubscriptionArn = await self._caller.call("sns", "Subscribe", parameters, SubscriptionArn)
+        return made.subscription_arn
 
     async def unsubscribe(self, subscription_arn: str) -> None:
         """End a subscription."""

@@ -82,13 +82,13 @@ class ManualClock:
         timer = _ManualTimer(call)
         heapq.heappush(self._timers, (self._now_s + delay_s, next(self._numbers), timer))
         for watched_s, seen in self._watchers:
-            if watched_s == delay_s and not seen.done():
-                seen.set_result(None)
+            if watched_s == delay_s:
+                _settle(seen)
         return timer
 
     async def sleep(self, delay_s: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.call_later(delay_s, lambda: over.done() or over.set_result(None))
+        timer = self.call_later(delay_s, lambda: _settle(over))
         try:
             await over
         finally:
@@ -130,6 +130,11 @@ class _ManualTimer:
 
     def cancel(self) -> None:
         self.call = None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _uuid(token: bytes) -> str:

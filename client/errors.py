@@ -91,6 +91,8 @@ class PurgeQueueInProgress(AwsError):
 class EmptyBatchRequest(AwsError):
     """The batch has no entries."""
 
+    codes = ("EmptyBatchRequest", "EmptyBatchRequestException")
+
 
 class TooManyEntriesInBatchRequest(AwsError):
     """The batch has more than ten entries."""
@@ -112,6 +114,8 @@ class BatchRequestTooLong(AwsError):
 
 class InvalidBatchEntryId(AwsError):
     """An entry's id has characters that it may not have."""
+
+    codes = ("InvalidBatchEntryId", "InvalidBatchEntryIdException")
 
 
 class InvalidMessageContents(AwsError):

@@ -11,7 +11,7 @@ import msgspec
 from client.errors import AwsError, aws_error
 
 
-class Result(msgspec.Struct, rename="pascal", kw_only=True):
+class Result(msgspec.Struct, rename="pascal", kw_only=True, frozen=True):
     """A part of an answer. Keys that it does not name are passed over."""
 
 
@@ -50,7 +50,7 @@ class MessageAttribute(Result, frozen=True, omit_defaults=True):
         return {"DataType": self.data_type, "StringValue": self.string_value}
 
 
-class Message(Result):
+class Message(Result, frozen=True):
     """A received message. `attributes` are the system's, as text."""
 
     message_id: str
@@ -76,13 +76,31 @@ class Message(Result):
         return msgspec.json.decode(self.body)
 
 
-class Received(Result):
+class QueueUrl(Result, frozen=True):
+    """Of an operation that names a queue."""
+
+    queue_url: str
+
+
+class TopicArn(Result, frozen=True):
+    """Of CreateTopic."""
+
+    topic_arn: str
+
+
+class SubscriptionArn(Result, frozen=True):
+    """Of Subscribe."""
+
+    subscription_arn: str
+
+
+class Received(Result, frozen=True):
     """Of ReceiveMessage."""
 
     messages: list[Message] = []
 
 
-class SentMessage(Result):
+class SentMessage(Result, frozen=True):
     """Of a send."""
 
     message_id: str
@@ -91,7 +109,7 @@ class SentMessage(Result):
     id: str = ""
 
 
-class Published(Result):
+class Published(Result, frozen=True):
     """Of a publish."""
 
     message_id: str
@@ -99,13 +117,13 @@ class Published(Result):
     id: str = ""
 
 
-class Done(Result):
+class Done(Result, frozen=True):
     """Of an entry that had nothing else to say."""
 
     id: str
 
 
-class FailedEntry(Result):
+class FailedEntry(Result, frozen=True):
     """An entry of a batch that was refused."""
 
     id: str
@@ -122,7 +140,7 @@ class FailedEntry(Result):
 Entry = TypeVar("Entry", SentMessage, Published, Done)
 
 
-class BatchResult(Result, Generic[Entry]):
+class BatchResult(Result, Generic[Entry], frozen=True):
     """Of a batch: every entry is in one of the lists, under its id."""
 
     successful: list[Entry] = []

@@ -15,11 +15,12 @@ import msgspec
 from client.errors import AwsError, aws_error
 
 _QUERY_VERSION: Final = "2010-03-31"
-_MAPS: Final = {"Attributes": ("key", "value"), "MessageAttributes": ("Name", "Value")}
+_MAPS: Final = {"Attributes": ("key", "value"), "MessageAttributes": ("Name", "Value"), "attributes": ("key", "value")}
 _LISTS: Final = frozenset(
     {
         "Endpoints",
         "Failed",
+        "NumberCapabilities",
         "PhoneNumbers",
         "PlatformApplications",
         "Subscriptions",
@@ -67,11 +68,13 @@ class AwsJson:
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> AwsError:
         try:
             said = msgspec.json.decode(body, type=dict[str, Any])
-        except msgspec.DecodeError:
-            said = {}
-        code = str(said.get("__type") or headers.get("x-amzn-errortype", "").partition(":")[0] or f"Http{status}")
-        message = str(said.get("message") or said.get("Message") or _excerpt(said, body))
-        return aws_error(code, message, status, headers.get("x-amzn-requestid", ""), sender=status < 500)
+        except ValueError:
+            said = {}  # a proxy's page: the status says enough
+        code = str(said.get("__type") or headers.get("x-amzn-errortype", "").partition(":")[0])
+        message = str(said.get("message") or said.get("Message") or ("" if code else _excerpt(body)))
+        return aws_error(
+            code or f"Http{status}", message, status, headers.get("x-amzn-requestid", ""), sender=status < 500
+        )
 
 
 class AwsQuery:
@@ -83,31 +86,36 @@ class AwsQuery:
         return {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, form.encode()
 
     def decode(self, body: bytes, kind: Any) -> Any:
-        try:
-            root = ElementTree.fromstring(body)
-        except ElementTree.ParseError as error:
-            raise ValueError(f"the answer is no XML: {error}") from None
+        root = _parsed(body)
+        if not _name(root).endswith("Response"):
+            raise ValueError(f"it is a <{_name(root)}>")
         result = next((child for child in root if _name(child).endswith("Result")), None)
         value = {} if result is None else {_name(child): _plain(child) for child in result}
         return msgspec.convert(value, kind, strict=False)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> AwsError:
-        said: dict[str, str] = {}
         try:
-            said = {_name(element): element.text or "" for element in ElementTree.fromstring(body).iter()}
-        except ElementTree.ParseError:
-            pass  # a proxy's page: the status says enough
+            said = {_name(element): element.text or "" for element in _parsed(body).iter()}
+        except ValueError:
+            said = {}
         return aws_error(
             said.get("Code") or f"Http{status}",
-            said.get("Message") or said.get("message") or _excerpt(said, body),
+            said.get("Message") or said.get("message") or ("" if "Code" in said else _excerpt(body)),
             status,
             said.get("RequestId") or headers.get("x-amzn-requestid", ""),
             sender=said.get("Type", "Sender") == "Sender" and status < 500,
         )
 
 
-def _excerpt(said: Mapping[str, Any], body: bytes) -> str:
-    return "" if said else body[:200].decode(errors="replace").strip()
+def _parsed(body: bytes) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(body)
+    except (ElementTree.ParseError, LookupError) as error:  # the latter of an unknown encoding
+        raise ValueError(f"it is no XML: {error}") from None
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:200].decode(errors="replace").strip()
 
 
 def _flattened(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -140,7 +148,7 @@ def _plain(element: ElementTree.Element) -> Any:
     children = list(element)
     if not children:
         name = _name(element)
-        return [] if name in _LISTS else {} if name in ("Attributes", "attributes") else element.text or ""
+        return [] if name in _LISTS else {} if name in _MAPS else element.text or ""
     first = _name(children[0])
     if first == "member":
         return [_plain(child) for child in children]
