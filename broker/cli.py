@@ -1,12 +1,16 @@
-"""The command line: pombo serve, pombo backup."""
+"""The command line: pombo serve, pombo backup, and the commands of other packages.
+
+Those are entry points of the group `pombo.commands`: this package names none of them, and imports one only when it is asked for.
+"""
 
 import asyncio
 import contextlib
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -20,7 +24,26 @@ from broker.store.base import StoreError
 from broker.store.directory import MEMORY
 
 
-@click.group()
+class Commands(click.Group):
+    """Commands of our own, and entry points, which are looked up when no command of our own is meant."""
+
+    ENTRY_POINTS: Final = "pombo.commands"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.ENTRY_POINTS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for entry_point in entry_points(group=self.ENTRY_POINTS, name=cmd_name):
+            loaded = entry_point.load()
+            assert isinstance(loaded, click.Command), entry_point
+            return loaded
+        return None
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__, prog_name="pombo")
 def main() -> None:
     """A durable message broker that speaks the wire APIs of AWS SNS and SQS."""
