@@ -10,18 +10,20 @@ import signal
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from broker import __version__, config, logs
-from broker.app import Broker
 from broker.config import Config
 from broker.declared import ConfigError
 from broker.errors import AwsError
 from broker.store.backup import backup_directory
 from broker.store.base import StoreError
 from broker.store.directory import MEMORY
+
+if TYPE_CHECKING:
+    from broker.app import Broker
 
 
 class Commands(click.Group):
@@ -110,6 +112,8 @@ def _run(settings: Config) -> None:
 
 
 async def _serve(settings: Config) -> None:
+    from broker.app import Broker  # most of what there is to import: other commands start without it
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,7 +122,7 @@ async def _serve(settings: Config) -> None:
     await broker.serve_until(stop, ready=lambda: click.echo(_ready_line(settings, broker)))
 
 
-def _ready_line(settings: Config, broker: Broker) -> str:
+def _ready_line(settings: Config, broker: "Broker") -> str:
     durable = "in memory" if settings.data == MEMORY else f"{settings.data} (synchronous={settings.synchronous})"
     return f"Pombo {__version__} on {broker.url}, data: {durable}, started in {broker.started_in_s:.2f} s. Ready."
 

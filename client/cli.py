@@ -2,7 +2,7 @@
 
 It owns options, exit codes and lines on the terminal; what a consumer does is `client.consumer`'s. What takes long to import is
 imported when a queue is consumed, so that `pombo --help` lists the command at no cost. Exit codes: 0 stopped, 1 failed, 2 cannot
-work as it was called, 128 and the signal's number where a second signal, or the end of its time, cut a handler off.
+work as it was called, 128 and the signal's number after a second signal, or where a handler's thread did not end in time.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOCAL: Final = "http://localhost:4566"
 _STOP_WITHIN_S: Final = 30.0
-_AGAIN_S: Final = 1.0  # while nothing answers at the endpoint
+_AGAIN_S: Final = 0.5  # while nothing answers at the endpoint
 
 
 def _handler_name(context: click.Context, parameter: click.Parameter, value: str) -> loading.HandlerName:
@@ -156,7 +156,12 @@ async def _consume(
             stop_within_s=_STOP_WITHIN_S,
         )
         finding = asyncio.create_task(_find(client, queue))
-        stop = Stop(lambda: (finding.cancel(), consumer.stop()), consumer.stop_now, _STOP_WITHIN_S)
+
+        def stop_gracefully() -> None:
+            finding.cancel()
+            consumer.stop()
+
+        stop = Stop(stop_gracefully, consumer.stop_now, _STOP_WITHIN_S)
         stop.listen(numbers)
         try:
             url = await finding

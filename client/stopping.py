@@ -13,14 +13,14 @@ from types import FrameType
 from typing import Final
 
 MARGIN_S: Final = 5.0  # beyond what handlers may take: for returning what they leave
-_AT_ONCE_S: Final = 2.0
+_AT_ONCE_S: Final = 1.0
 
 
 class Stop:
     """Signals become calls on the running loop: `gracefully` at the first one, `at_once` at the second.
 
-    After the first one the process has `within_s` seconds and a margin, after the second one two. Then it ends with 128 and the
-    signal's number, whatever still runs in it.
+    After the first one the process has `within_s` seconds and a margin, after the second one a second. Then it ends with 128 and
+    the signal's number, whatever still runs in it.
     """
 
     def __init__(self, gracefully: Callable[[], object], at_once: Callable[[], object], within_s: float) -> None:
