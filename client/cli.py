@@ -55,7 +55,7 @@ def _endpoint(context: click.Context, parameter: click.Parameter, value: str | N
     "--endpoint-url",
     metavar="URL",
     callback=_endpoint,
-    help=f"[default: AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, {LOCAL}] AWS itself is used only if its URL is given.",
+    help=f"AWS itself is used only if its URL is given. [default: AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, {LOCAL}]",
 )
 @click.option("--region", help="[default: that of QUEUE's ARN, AWS_REGION, AWS_DEFAULT_REGION, us-east-1]")
 @click.option(
