@@ -63,6 +63,7 @@ bench: dev
 	@$(PY) -m benchmarks.idle
 	@$(PY) -m benchmarks.fan_out
 	@$(PY) -m benchmarks.filters
+	@$(PY) -m benchmarks.clients
 
 clients: dev
 	@$(PY) tests/clients/run.py

@@ -204,12 +204,18 @@ class Producer:
         if self._flushing or not self._batches:
             if not self._soon:  # when those who send in this turn of the loop have done so
                 self._soon = True
-                asyncio.get_running_loop().call_soon(self._start_now)
+                asyncio.get_running_loop().call_soon(self._start_soon)
         elif self._timer is None:
             self._timer = self._client.clock.call_later(self._linger_s, self._lingered)
 
-    def _start_now(self) -> None:
+    def _start_soon(self) -> None:
         self._soon = False
+        if self._flushing or not self._batches:
+            self._start_now()
+        else:
+            self._schedule()
+
+    def _start_now(self) -> None:
         if self._ready_count and len(self._batches) < self._concurrency:
             self._start()
             self._schedule()
