@@ -20,7 +20,7 @@ from client.protocols import PROTOCOLS
 from client.signing import Signer, is_aws
 
 DEFAULT_REGION: Final = "us-east-1"
-_CONNECT_TIMEOUT_S: Final = 5.0
+_CONNECT_TIMEOUT_S: Final = 5.0  # name, connection and TLS
 _BACK_OFF_S: Final = 0.1  # before the second attempt at most; doubles with each
 _BACK_OFF_MAX_S: Final = 20.0
 _BYTES_MAX: Final = (
@@ -123,9 +123,7 @@ class Caller:
     def _timeout(self, waits_s: float) -> aiohttp.ClientTimeout:
         timeout = self._timeouts.get(waits_s)
         if timeout is None:
-            timeout = aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=self._timeout_s + waits_s
-            )
+            timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S, sock_read=self._timeout_s + waits_s)
             self._timeouts[waits_s] = timeout
         return timeout
 

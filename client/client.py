@@ -164,8 +164,9 @@ class Client:
         """Send up to ten messages; an entry's id is its index. An entry that arrived otherwise than it was sent has failed."""
         entries = [{"Id": str(index), **message.send_parameters()} for index, message in enumerate(messages)]
         result = await self._typed(BatchResult[SentMessage], "SendMessageBatch", QueueUrl=url, Entries=entries)
+        bodies = {str(index): message.body for index, message in enumerate(messages)}
         for sent in list(result.successful):
-            if _md5(messages[int(sent.id)].body) != sent.md5_of_message_body:
+            if _md5(bodies.get(sent.id, "")) != sent.md5_of_message_body:
                 result.successful.remove(sent)
                 result.failed.append(FailedEntry(id=sent.id, code=MISMATCH, message="the endpoint took another body"))
         return result

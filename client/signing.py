@@ -65,7 +65,7 @@ class Signer:
                     self._credentials[aws] = await asyncio.to_thread(self._find, aws)
                 elif self._credentials[aws].needs_loading():
                     await asyncio.to_thread(self._credentials[aws].load)
-            except BotoCoreError as error:
+            except (BotoCoreError, OSError, RuntimeError, ValueError) as error:  # the others: of a process that it asks
                 raise NoCredentials(f"no credentials: {error}") from error
             return self._credentials[aws]
 

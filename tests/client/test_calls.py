@@ -147,6 +147,15 @@ async def test_where_nothing_listens_it_is_said_where() -> None:
     assert isinstance(failed.value.__cause__, OSError)
 
 
+async def test_a_name_that_is_not_found_in_time_is_a_connection_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+    monkeypatch.setattr("client.calls._CONNECT_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("aiohttp.TCPConnector._resolve_host", lambda *_, **__: never.wait())
+    async with client_of("http://pombo.invalid", attempts_max=1) as client:
+        with pytest.raises(ConnectionFailed, match=r"pombo\.invalid"):
+            await client.list_queues()
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirect_is_not_followed(endpoint: Endpoint, status: int) -> None:
     """A signature is for one host, and what is asked is for nobody else."""

@@ -378,6 +378,15 @@ async def test_an_entry_of_which_another_body_arrived_has_failed(endpoint: Endpo
     assert result.failed == [FailedEntry(id="1", code=MISMATCH, message="the endpoint took another body")]
 
 
+async def test_an_entry_that_was_not_sent_has_failed(endpoint: Endpoint) -> None:
+    entry = {"Id": "7", "MessageId": "m", "MD5OfMessageBody": body_md5("a")}
+    endpoint.says(answer(body=json.dumps({"Successful": [entry]}).encode()))
+    async with Client(endpoint_url=endpoint.url) as client:
+        result = await client.send_batch("q", [Outgoing(body="a")])
+    assert result.successful == []
+    assert [failed.id for failed in result.failed] == ["7"]
+
+
 async def test_a_message_that_arrives_with_another_body(endpoint: Endpoint) -> None:
     message = {"MessageId": "m-1", "ReceiptHandle": "r", "Body": "jello", "MD5OfBody": body_md5("hello")}
     endpoint.says(answer(body=json.dumps({"Messages": [message]}).encode()))

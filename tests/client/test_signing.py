@@ -177,6 +177,27 @@ async def test_what_botocore_cannot_find_is_said(monkeypatch: pytest.MonkeyPatch
         await access_key(anyone(), LOCAL)
 
 
+EXPIRED = (
+    r"echo {\"Version\":1,\"AccessKeyId\":\"k\",\"SecretAccessKey\":\"s\",\"Expiration\":\"2020-01-01T00:00:00Z\"}"
+)
+
+
+@pytest.mark.parametrize(
+    ("process", "said"),
+    [
+        ("/missing/program", "/missing/program"),
+        ("false", "custom-process"),
+        ("echo no JSON", "Expecting value"),
+        (EXPIRED, "still expired"),
+    ],
+)
+async def test_it_is_said_why_a_process_brings_no_credentials(process: str, said: str, home: Path) -> None:
+    (home / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    async with Client(region="eu-west-1") as client:
+        with pytest.raises(NoCredentials, match=said):
+            await client.list_queues()
+
+
 @pytest.mark.parametrize(("key", "secret"), [("AKID", None), (None, "secret")])
 def test_a_key_without_its_secret_is_refused(key: str | None, secret: str | None) -> None:
     with pytest.raises(NoCredentials, match="go together"):
