@@ -25,7 +25,10 @@ from aiobotocore.session import get_session
 from botocore.config import Config
 
 from benchmarks.broker_process import BrokerProcess
-from client import Client, Consumer, Message, Producer
+from client.client import Client
+from client.consumer import Consumer
+from client.messages import Message
+from client.producer import Producer
 
 RATIO_MIN: Final = 3.0
 _AT_ONCE: Final = 16  # threads, or tasks
