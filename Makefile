@@ -64,6 +64,7 @@ bench: dev
 	@$(PY) -m benchmarks.fan_out
 	@$(PY) -m benchmarks.filters
 	@$(PY) -m benchmarks.functions
+	@$(PY) -m benchmarks.clients
 
 clients: dev
 	@$(PY) tests/clients/run.py

@@ -1,17 +1,20 @@
-"""The command line: pombo serve, pombo backup."""
+"""The command line: pombo serve, pombo backup, and the commands of other packages.
+
+Those are entry points of the group `pombo.commands`: this package names none of them, and imports one only when it is asked for.
+"""
 
 import asyncio
 import contextlib
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from broker import __version__, config, logs
-from broker.app import Broker
 from broker.config import Config
 from broker.declared import ConfigError
 from broker.errors import AwsError
@@ -19,8 +22,30 @@ from broker.store.backup import backup_directory
 from broker.store.base import StoreError
 from broker.store.directory import MEMORY
 
+if TYPE_CHECKING:
+    from broker.app import Broker
 
-@click.group()
+
+class Commands(click.Group):
+    """Commands of our own, and entry points, which are looked up when no command of our own is meant."""
+
+    ENTRY_POINTS: Final = "pombo.commands"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.ENTRY_POINTS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for entry_point in entry_points(group=self.ENTRY_POINTS, name=cmd_name):
+            loaded = entry_point.load()
+            assert isinstance(loaded, click.Command), entry_point
+            return loaded
+        return None
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__, prog_name="pombo")
 def main() -> None:
     """A durable message broker that speaks the wire APIs of AWS SNS and SQS."""
@@ -87,6 +112,8 @@ def _run(settings: Config) -> None:
 
 
 async def _serve(settings: Config) -> None:
+    from broker.app import Broker  # most of what there is to import: other commands start without it
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,7 +122,7 @@ async def _serve(settings: Config) -> None:
     await broker.serve_until(stop, ready=lambda: click.echo(_ready_line(settings, broker)))
 
 
-def _ready_line(settings: Config, broker: Broker) -> str:
+def _ready_line(settings: Config, broker: "Broker") -> str:
     durable = "in memory" if settings.data == MEMORY else f"{settings.data} (synchronous={settings.synchronous})"
     return f"Pombo {__version__} on {broker.url}, data: {durable}, started in {broker.started_in_s:.2f} s. Ready."
 

@@ -20,7 +20,7 @@ CATCHES_ALL = {"broker/wire/server.py": 1, "broker/wire/router.py": 3, "broker/s
 # It runs in a function's process, where there is no clock of ours; whatever a function raises goes to its caller.
 BOOTSTRAP = "broker/services/lambda_/runtime/bootstrap_python.py"
 CATCHES_ALL[BOOTSTRAP] = 2
-READS_CLOCKS = {"broker/clock.py", BOOTSTRAP}
+READS_CLOCKS = {"broker/clock.py", "client/clock.py", BOOTSTRAP}
 
 
 def name_of(path: Path) -> str:
