@@ -9,7 +9,7 @@ import pytest
 
 from client import errors
 from client.client import Client
-from client.errors import AwsError, QueueDoesNotExist
+from client.errors import QueueDoesNotExist
 from client.messages import Message, MessageAttribute, Outgoing
 from tests.client.endpoint import Endpoint, answer
 from tests.conftest import MessageClock, RunningBroker
@@ -308,15 +308,15 @@ async def test_any_operation_is_called_by_its_name(client: Client, url: str) -> 
     assert sms == {"attributes": {"DefaultSMSType": "Promotional"}}
 
 
-async def test_a_queue_of_another_account_is_found_by_its_owner(
+async def test_a_name_is_the_callers_unless_an_owner_is_named(
     client: Client, url: str, account: str, broker: RunningBroker, new_account: Callable[[], str]
 ) -> None:
-    """Without permission it is as if there were none; whom AWS refuses learns no more."""
-    other = new_account()
-    async with Client(endpoint_url=broker.url, access_key=other, secret_key="secret") as stranger:
-        with pytest.raises(AwsError):
-            await stranger.queue_url("queue")
     assert await client.queue_url("queue", account) == url
+    async with Client(endpoint_url=broker.url, access_key=new_account(), secret_key="secret") as stranger:
+        with pytest.raises(QueueDoesNotExist):
+            await stranger.queue_url("queue")
+        theirs = await stranger.create_queue("queue")
+        assert await stranger.queue_url("queue") == theirs != url
 
 
 async def test_the_account_and_the_region_are_those_of_the_signature(broker: RunningBroker, account: str) -> None:
