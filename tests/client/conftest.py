@@ -38,6 +38,12 @@ async def client(broker: RunningBroker, account: str, hands: ManualClock) -> Asy
 
 
 @pytest.fixture
+async def url(client: Client) -> str:
+    """A standard queue."""
+    return await client.create_queue("queue")
+
+
+@pytest.fixture
 async def endpoint() -> AsyncIterator[Endpoint]:
     """An endpoint that answers as it is told."""
     async with serving() as endpoint:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from client.client import Client
+from client.clock import ManualClock
+
 Answer = Callable[["Arrived"], Awaitable[web.StreamResponse]]
 
 
@@ -71,6 +74,9 @@ def answer(status: int = 200, body: bytes = b"{}", **headers: str) -> Answer:
     return say
 
 
+FOUND = answer(body=b'{"QueueUrl":"http://q/1/q"}')
+
+
 def refusal(code: str, status: int = 400, message: str = "no") -> Answer:
     """An error in AWS JSON."""
     return answer(status, f'{{"__type":"com.amazonaws.sqs#{code}","message":"{message}"}}'.encode())
@@ -91,6 +97,12 @@ async def breaks_off(arrived: Arrived) -> web.StreamResponse:
     assert arrived.request.transport is not None
     arrived.request.transport.close()
     return response
+
+
+def client_of(endpoint: Endpoint | str, clock: ManualClock | None = None, **settings: float) -> Client:
+    """A client of this endpoint, whose clock stands still."""
+    url = endpoint if isinstance(endpoint, str) else endpoint.url
+    return Client(endpoint_url=url, access_key="AKID", secret_key="secret", clock=clock or ManualClock(), **settings)
 
 
 @asynccontextmanager
