@@ -21,6 +21,7 @@ from client.messages import Message
 _log = logging.getLogger("pombo.consumer")
 _RECEIVED_MAX: Final = 10  # by one request
 _POLLS_MAX: Final = 4  # side by side
+_ANSWER_S: Final = 0.25  # for receives under way to answer at the end
 _BACK_OFF_S: Final = 1.0
 _BACK_OFF_MAX_S: Final = 20.0
 
@@ -93,6 +94,7 @@ class Consumer:
         self._deletes = Deletes(lambda handles: client.delete_batch(self._url, handles))
         self._threads: ThreadPoolExecutor | None = None
         self._jobs: set[asyncio.Task[None]] = set()  # one for a call of the handler; for a group, one after the other
+        self._receiving: set[asyncio.Task[None]] = set()
         self._asked = 0  # jobs that receives under way may become
         self._free = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -123,6 +125,7 @@ class Consumer:
             done, _ = await asyncio.wait([stopping, *polls], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopping.set()
+            await self._await_answers()
             for task in (stopping, *polls):
                 task.cancel()
             await asyncio.gather(stopping, *polls, return_exceptions=True)
@@ -135,16 +138,35 @@ class Consumer:
 
     # Receiving
 
+    async def _await_answers(self) -> None:
+        """A receive that is given up now may have taken messages already: a moment for its answer, then they are returned."""
+        if self._receiving and not self._at_once.is_set():
+            over = [
+                asyncio.create_task(self._at_once.wait()),
+                asyncio.create_task(self._client.clock.sleep(_ANSWER_S)),
+            ]
+            answered = asyncio.ensure_future(asyncio.wait(self._receiving))
+            await asyncio.wait([answered, *over], return_when=asyncio.FIRST_COMPLETED)
+            for task in (answered, *over):
+                task.cancel()
+            await asyncio.gather(answered, *over, return_exceptions=True)
+
     async def _poll(self) -> None:
         """Receive as long as handlers are free. What cannot be received now is tried again, after a wait that doubles."""
         back_off_s = _BACK_OFF_S
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        while not self._stopping.is_set():
             wanted = await self._until_free()
             self._asked += wanted if self._per_message else 1
+            self._receiving.add(task)
             try:
                 messages = await self._client.receive(
                     self._url, wanted, wait_time_s=self._wait_time_s, visibility_timeout_s=self._visibility_timeout_s
                 )
+                if self._stopping.is_set():
+                    await Hold(self._client, self._url, messages, 0).give_back(messages)
+                    return
                 self._take(messages)
                 back_off_s = _BACK_OFF_S
                 continue
@@ -153,6 +175,7 @@ class Consumer:
                     raise
                 _log.warning("receiving again after a wait: %s", error)
             finally:
+                self._receiving.discard(task)
                 self._asked -= wanted if self._per_message else 1
                 self._free.set()
             await self._client.clock.sleep(self._client.clock.jitter(back_off_s))
