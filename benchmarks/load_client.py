@@ -60,10 +60,10 @@ class Connection:
         return f"{head.replace('/sqs/', '/sns/')}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def rest(self, method: str, path: str, *, text: str | None = None, **parameters: Any) -> bytes:
-        """The bytes of a request to Lambda: parameters of the body, or an event that is a text."""
+        """The bytes of a request to Lambda or to a path of the broker's own: parameters of the body, or an event that is a text."""
         body = orjson.dumps(parameters if text is None else text)
-        head = self._head.replace("POST / ", f"{method} {path} ").replace("/sqs/", "/lambda/")
-        head = head.replace("application/x-amz-json-1.0", "application/json")
+        head = self._head.replace("/sqs/", "/lambda/").replace("application/x-amz-json-1.0", "application/json")
+        head = head.replace("POST / ", f"{method} {path} ")
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def send(self, request: bytes) -> bytes:

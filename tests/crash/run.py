@@ -1,8 +1,8 @@
 """Kill a loaded broker again and again, and count: `python -m tests.crash.run --rounds 100 [--seed 1]`.
 
 Each round: load until SIGKILL at a random moment, start again on the same data, repeat deduplication IDs, move the clock past every
-timeout and retry, drain, and hold what is found against what was acknowledged: of queues (history.py) and of topics
-(topic_history.py). Exit code 1 if any promise was broken.
+timeout and retry, drain, and hold what is found against what was acknowledged: of queues (history.py), of topics
+(topic_history.py) and of queues that a function works on (work_history.py). Exit code 1 if any promise was broken.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.load_client import Connection, Lost
 from tests.crash.history import History, Sent
@@ -19,6 +20,8 @@ from tests.crash.hook import Hook
 from tests.crash.load import FIFO, Load, create_queues, drain
 from tests.crash.topic_history import TopicHistory
 from tests.crash.topics import ENDPOINTS, HOOK, TopicLoad, create_topics, drain_topics, repeat_publishes
+from tests.crash.work import Work, WorkLoad
+from tests.crash.work_history import WorkHistory
 
 _BROKER = "broker.cli"
 _PAST_EVERY_TIMEOUT_S = 120
@@ -32,15 +35,16 @@ class Report:
 
     queues: History = field(default_factory=History)
     topics: TopicHistory = field(default_factory=TopicHistory)
+    work: WorkHistory = field(default_factory=WorkHistory)
     refused: int = 0  # deliveries that the endpoint answered with 500
 
     @property
     def acknowledged(self) -> int:
-        return self.queues.acknowledged + self.topics.acknowledged
+        return self.queues.acknowledged + self.topics.acknowledged + self.work.acknowledged
 
     @property
     def violations(self) -> list[str]:
-        return self.queues.violations + self.topics.violations
+        return self.queues.violations + self.topics.violations + self.work.violations
 
 
 async def start(module: str, data: str) -> tuple[asyncio.subprocess.Process, str]:
@@ -62,35 +66,48 @@ async def run(rounds: int, seed: int, *, module: str = _BROKER) -> Report:
     report = Report()
     hook = Hook(chance, lambda message: report.topics.endpoint_got(HOOK, message))
     hook_url = await hook.start()
-    with tempfile.TemporaryDirectory(prefix="pombo-crash-") as data:
+    with tempfile.TemporaryDirectory(prefix="pombo-crash-") as directory:
+        data = f"{directory}/data"
+        work = Work(report.work, Path(directory) / "processed")
         process, url = await start(module, data)
         try:
             await create_queues(url)
             await create_topics(url, hook_url, hook)
+            await work.create(url)
             for number in range(rounds):
                 load = asyncio.gather(
                     Load(url, report.queues, f"r{number}", chance).run(),
                     TopicLoad(url, report.topics, f"r{number}", chance).run(),
+                    WorkLoad(url, report.work, f"r{number}", chance).run(),
                 )
                 await asyncio.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
-                await _kill(process)
+                await _crash(process, work)
                 await load
                 process, url = await start(module, data)
+                await work.restarted(url)
                 await _repeat_sends(url, report.queues, chance)
                 await repeat_publishes(url, report.topics, chance)
                 if chance.random() < _KILLED_AGAIN:
                     advance = asyncio.create_task(_advance(url))
                     await asyncio.sleep(chance.uniform(0, _SHORTEST_S))
-                    await _kill(process)
+                    await _crash(process, work)
                     with suppress(Lost):
                         await advance
                     process, url = await start(module, data)
-                await _recount(url, report)
+                    await work.restarted(url)
+                await _recount(url, report, work)
         finally:
             await _kill(process)
             await hook.stop()
     report.refused = hook.refused
     return report
+
+
+async def _crash(process: asyncio.subprocess.Process, work: Work) -> None:
+    """SIGKILL. The function's processes must end with the broker."""
+    work.broker_dies()
+    await _kill(process)
+    await work.broker_died()
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -99,7 +116,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _recount(url: str, report: Report) -> None:
+async def _recount(url: str, report: Report, work: Work) -> None:
     """Hold what a broker has after a restart against what was acknowledged before it, and empty it."""
     await _advance(url)
     found, counts = await drain(url)
@@ -107,6 +124,7 @@ async def _recount(url: str, report: Report) -> None:
     report.queues.begin_round(found)
     report.topics.check(await drain_topics(url), ENDPOINTS)
     report.topics.begin_round()
+    await work.recount(url)
 
 
 async def _repeat_sends(url: str, history: History, chance: random.Random) -> None:
@@ -124,21 +142,9 @@ async def _repeat_sends(url: str, history: History, chance: random.Random) -> No
 
 async def _advance(url: str) -> None:
     """Move the clock past every timeout and retry. Raises Lost."""
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    body = b'{"advance_s": %d}' % _PAST_EVERY_TIMEOUT_S
-    head = b"POST /_pombo/clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
-    try:
-        reader, writer = await asyncio.open_connection(host, int(port))
-    except OSError as error:
-        raise Lost from error
-    try:
-        writer.write(head + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-    except (OSError, asyncio.IncompleteReadError) as error:
-        raise Lost from error
-    finally:
-        writer.close()
-    assert b" 200 " in answer.splitlines()[0], answer
+    connection = Connection(url)
+    await connection.send(connection.rest("POST", "/_pombo/clock", advance_s=_PAST_EVERY_TIMEOUT_S))
+    connection.close()
 
 
 def main() -> None:
@@ -153,6 +159,8 @@ def main() -> None:
     print(
         f"{arguments.rounds} rounds of SIGKILL (seed {arguments.seed}): {report.acknowledged} operations acknowledged, "
         f"{report.topics.acknowledged} of them on topics, {report.refused} deliveries refused at first, "
+        f"{report.work.times_processed} times that a function processed a message, {report.work.times_again} of them again, "
+        f"{report.work.processes} processes of its ended with their broker, "
         f"{len(report.violations)} promises broken"
     )
     sys.exit(1 if report.violations else 0)

@@ -97,4 +97,6 @@ async def test_a_broker_that_is_killed_keeps_its_promises(seed: int) -> None:
     report = await run(2, seed)
     assert report.queues.acknowledged > 50
     assert report.topics.acknowledged > 20
+    assert report.work.times_processed > 5
+    assert report.work.processes
     assert not report.violations

@@ -1,7 +1,6 @@
 """Functions on disk, the environments that run them, and a look at which processes are there; and clients of a broker."""
 
 import json
-import os
 import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
@@ -23,6 +22,7 @@ from broker.services.lambda_.runtime.pool import Pool
 from broker.services.lambda_.runtime.specs import FunctionSpec
 from tests.conftest import RunningBroker
 from tests.lambda_.api import Lambda
+from tests.processes import with_variable
 from tests.sns.conftest import MakeTopic, make_topic, sns, sns_of
 from tests.sqs.conftest import MakeQueue, eventually, make_queue, queue
 from tests.sqs.conftest import make_client as make_sqs_client
@@ -107,17 +107,7 @@ class Bench:
 
 def marked(mark: str) -> list[int]:
     """The processes with this mark among their environment variables."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                environ = Path(f"/proc/{name}/environ").read_bytes()
-            except OSError:
-                continue
-            if wanted in environ.split(b"\0"):
-                found.append(int(name))
-    return found
+    return with_variable(f"{MARK}={mark}")
 
 
 _numbers = iter(range(1_000_000))

@@ -30,6 +30,18 @@ def handler(event, context):
         raise ValueError("no")
     return json.loads(answer) if answer else None
 """
+DELETES_ITSELF = """
+import json, os, urllib.request
+
+def handler(event, context):
+    for record in event["Records"][:2]:
+        body = json.dumps({"QueueUrl": os.environ["QUEUE"], "ReceiptHandle": record["receiptHandle"]}).encode()
+        request = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], body, {
+            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.DeleteMessage",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=" + os.environ["AWS_ACCESS_KEY_ID"]
+                + "/20260101/us-east-1/sqs/aws4_request"})
+        urllib.request.urlopen(request).read()
+"""
 
 Forwarding = Callable[..., Queue]
 
@@ -141,6 +153,19 @@ def test_messages_are_processed_and_deleted(
     map_queue(functions, queue)
     clock.advance(0)
     assert sorted(bodies(seen), key=int) == [str(number) for number in range(25)]
+    assert queue.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
+def test_a_function_may_delete_messages_itself(
+    functions: Lambda, make_queue: MakeQueue, clock: MessageClock, fifo: bool
+) -> None:
+    queue = make_queue(**({"FifoQueue": "true"} if fifo else {}))
+    for number in range(5):
+        queue.send(str(number), **({"MessageGroupId": "g", "MessageDeduplicationId": str(number)} if fifo else {}))
+    create(functions, "forward", DELETES_ITSELF, Environment={"Variables": {"QUEUE": queue.url}}, Timeout=20)
+    map_queue(functions, queue)
+    clock.advance(0)
     assert queue.counts() == (0, 0, 0)
 
 

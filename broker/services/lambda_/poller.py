@@ -111,9 +111,10 @@ class Poller(Courier):
             if wanted:
                 failed = await self._invoke(wanted)
             done = [m for m in batch if m.content.message_id not in failed]
-            await self.runtime.call(self._delete, done)
+            for message in done:  # one by one: what one call has looked up is used up by it
+                await self.runtime.call(self._delete, message)
         except ServiceUnavailable as error:
-            # Nothing was deleted: what was processed comes again, as it may on AWS.
+            # What was processed and not deleted comes again, as it may on AWS.
             _log.warning("a batch for %s could not be deleted: %s", self.mapping.target.arn, error)
         finally:
             self._under_way -= 1
@@ -143,15 +144,13 @@ class Poller(Courier):
         self.mapping.last_result = "OK"
         return failures_of(ran.payload, every) if self.mapping.report_failures else set()
 
-    def _delete(self, done: list[Delivery]) -> None:
-        queue = self.runtime.engine.queues_by_name.get(self.mapping.queue)
+    def _delete(self, message: Delivery) -> None:
+        """Nothing happens if it is gone: the function may have deleted it itself."""
+        engine = self.runtime.engine
+        queue = engine.queues_by_name.get(self.mapping.queue)
         if queue is None:
             return
-        engine = self.runtime.engine
-        for message in done:  # what must be read is read before anything is deleted
-            queue.find_received(engine.check_handle(queue, message.receipt_handle).message)
-        for message in done:
-            try:
-                engine.delete(queue, message.receipt_handle)
-            except InvalidParameterValue:  # on a FIFO queue: the function took longer than the message was hidden
-                _log.info("message %s was processed and comes again", message.content.message_id)
+        try:
+            engine.delete(queue, message.receipt_handle)
+        except InvalidParameterValue:  # on a FIFO queue: the function took longer than the message was hidden
+            _log.info("message %s was processed and comes again", message.content.message_id)
