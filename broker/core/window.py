@@ -94,7 +94,7 @@ class Waiting:
                 group.more = True
                 group.alone_batch = page.batch_number
                 continue
-            taken.append(self._append(group, Message.restore(row)))
+            taken.append(self._append(group, overlay.get(row.id) or Message.restore(row)))
             group.loaded_to = row.order
         if page.rows:
             self.scan_edge = page.rows[-1].order
@@ -115,7 +115,7 @@ class Waiting:
             if row.order > group.loaded_to:
                 group.loaded_to = row.order
                 if row.id not in known and overlay.get(row.id, row) is not None:
-                    taken.append(self._append(group, Message.restore(row)))
+                    taken.append(self._append(group, overlay.get(row.id) or Message.restore(row)))
         if not page.more and page.batch_number >= group.alone_batch and self.scan is None:
             group.more = False
         return taken

@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.core.absent import Absent
 from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
@@ -161,3 +162,26 @@ def test_a_locked_group_at_the_front_does_not_hide_the_others(bench: Bench, fifo
     bench.commit()
     bench.restart()
     assert bench.bodies(bench.find("q.fifo")) == ["b1"]
+
+
+def test_a_message_that_comes_back_while_the_store_is_read_is_as_it_is_now(bench: Bench, fifo: Queue) -> None:
+    bench.send(fifo, "a1", group="a")
+    (delivery,) = bench.receive(fifo, visibility_ms=600_000)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    while fifo.waiting.scan is None:
+        with pytest.raises(Absent) as absent:
+            bench.engine.receive(fifo, 1, 30_000)
+        if fifo.waiting.scan is None:
+            for read in absent.value.reads:
+                bench.fetch(read)
+    scan = fifo.waiting.scan
+    bench.snapshot(scan)  # the store answers while the message is in flight
+    bench.engine.change_visibility(fifo, delivery.receipt_handle, 0)
+    with pytest.raises(Absent):
+        bench.engine.receive(fifo, 1, 30_000)
+    bench.fetch(scan)
+    assert bench.counts(fifo) == (1, 0, 0)
+    assert [d.receive_count for d in bench.receive(fifo)] == [2]
+    assert bench.counts(fifo) == (0, 1, 0)
