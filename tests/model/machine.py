@@ -76,6 +76,11 @@ class QueueMachine(RuleBasedStateMachine):
             assert delivery.receive_count == self.reference.messages[body].receives
             self.handles.setdefault(body, []).append((delivery.receipt_handle, delivery.receive_count))
 
+    def draw_handle(self, data: st.DataObject, body: str) -> tuple[str, int]:
+        """A handle of a message, more often than not its newest."""
+        handles = self.handles[body]
+        return data.draw(st.sampled_from(handles[-1:] * 2 + handles))
+
     def current(self, body: str, receive: int) -> bool:
         kept = self.reference.messages.get(body)
         return kept is not None and kept.receives == receive and self.reference.in_flight(kept, self.now_ms)
@@ -84,7 +89,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         body = data.draw(st.sampled_from(sorted(self.handles)))
-        handle, receive = data.draw(st.sampled_from(self.handles[body]))
+        handle, receive = self.draw_handle(data, body)
         refused = self.fifo and body in self.reference.messages and not self.current(body, receive)
         try:
             self.bench.delete(self.queue, handle)
@@ -98,7 +103,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), visibility_s=st.sampled_from([0, 0, 1, 15, 50]))
     def change_visibility(self, data: st.DataObject, visibility_s: int) -> None:
         body = data.draw(st.sampled_from(sorted(self.handles)))
-        handle, receive = data.draw(st.sampled_from(self.handles[body]))
+        handle, receive = self.draw_handle(data, body)
         exists = body in self.reference.messages
         refused = not exists or (self.fifo and not self.current(body, receive))
         try:
@@ -118,42 +123,46 @@ class QueueMachine(RuleBasedStateMachine):
     def commit(self) -> None:
         self.bench.commit()
 
-    @rule()
-    def a_read_is_answered_late(self) -> None:
-        """The store answers what the next receive will ask for, from now; the answer arrives with that receive."""
-        try:
-            selection = self.queue.select(1, self.now_ms)
-        except Absent as absent:
-            for read in absent.reads:
-                if read not in self.bench.snapshots:
-                    self.bench.snapshot(read)
-        except Yield:
-            pass
-        else:
-            self.queue.put_back(selection)
+    @rule(seen=st.integers(0, 2))
+    def a_read_is_answered_late(self, seen: int) -> None:
+        """The store answers what the next receive will ask for, from now; the answer arrives with that receive.
+
+        `seen`: so many answers arrive at once, so that it is not always the first question that is answered late.
+        """
+        for asked in range(seen + 1):
+            try:
+                selection = self.queue.select(1, self.now_ms)
+            except Absent as absent:
+                for read in absent.reads:
+                    if asked < seen:
+                        self.bench.fetch(read)
+                    elif read not in self.bench.snapshots:
+                        self.bench.snapshot(read)
+            except Yield:
+                pass
+            else:
+                self.queue.put_back(selection)
 
     @rule()
     def prefetches_arrive(self) -> None:
         self.bench.settle_down()
         self.bench.commit()
 
-    @rule()
-    def memory_is_given_back(self) -> None:
-        self.queue.unload()
-        self.bench.prefetched.clear()
-        self.bench.snapshots.clear()
+    @rule(kind=st.sampled_from(["memory", "restart", "crash", "purge"]))
+    def upset(self, kind: str) -> None:
+        """What empties the windows. One rule for all, or they would seldom be full of anything."""
+        if kind == "memory":
+            self.queue.unload()
+            self.bench.prefetched.clear()
+            self.bench.snapshots.clear()
+        elif kind == "purge":
+            self.bench.engine.purge_queue(self.queue)
+            self.reference.messages.clear()
+        else:
+            if kind == "restart":
+                self.bench.commit()
+            self.crash()
 
-    @rule()
-    def purge(self) -> None:
-        self.bench.engine.purge_queue(self.queue)
-        self.reference.messages.clear()
-
-    @rule()
-    def stop_and_start(self) -> None:
-        self.bench.commit()
-        self.crash()
-
-    @rule()
     def crash(self) -> None:
         """What is not on disk is gone; nobody was told of it."""
         self.bench.restart()
@@ -166,6 +175,13 @@ class QueueMachine(RuleBasedStateMachine):
                 del self.handles[body]
         self.bench.advance(0)
         self.reference.expire(self.now_ms)
+
+    @rule(data=st.data(), seconds=st.sampled_from([20, 30, 40]))
+    def some_grow_old(self, data: st.DataObject, seconds: int) -> None:
+        """Messages of one group, of two ages: at times the older ones expire alone."""
+        self.send(data, 3)
+        self.advance(seconds)
+        self.send(data, 2)
 
     @invariant()
     def counts_add_up(self) -> None:
