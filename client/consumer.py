@@ -162,7 +162,12 @@ class Consumer:
             self._receiving.add(task)
             try:
                 messages = await self._client.receive(
-                    self._url, wanted, wait_time_s=self._wait_time_s, visibility_timeout_s=self._visibility_timeout_s
+                    self._url,
+                    wanted,
+                    wait_time_s=self._wait_time_s,
+                    visibility_timeout_s=self._visibility_timeout_s,
+                    # A FIFO receive whose answer is lost is repeated, and brings the same messages.
+                    attempt_id=self._client.clock.token() if self._fifo else None,
                 )
                 if self._stopping.is_set():
                     await Hold(self._client, self._url, messages, 0).give_back(messages)
@@ -259,7 +264,10 @@ class Consumer:
         failed: Sequence[Message] = ()
         try:
             answer = await self._call(messages)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # this consumer's own; any other is the handler's
             failed = messages
             self._on_failure(Failure(list(messages), error))
         else:
@@ -282,7 +290,13 @@ class Consumer:
             arguments = (sqs_event(messages, self._arn), Context(self._name, self._client.clock))
         if self._threads is None:
             return await self._handler(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._handler, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._in_thread, arguments)
+
+    def _in_thread(self, arguments: tuple[Any, ...]) -> Any:
+        try:
+            return self._handler(*arguments)
+        except StopIteration as error:  # a future cannot carry it
+            raise RuntimeError("the handler raised StopIteration") from error
 
     async def _see_deleted(self, message: Message, deleted: "asyncio.Future[None]", hold: Hold) -> None:
         try:

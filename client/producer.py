@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from client.client import Attributes, Client
 from client.clock import Timer
-from client.errors import CallFailed
+from client.errors import AwsError, CallFailed
 from client.messages import BatchResult, Outgoing, Published, SentMessage
 
 _ENTRIES_MAX: Final = 10
@@ -125,6 +125,8 @@ class Producer:
         """
         if self._closed:
             raise ProducerClosed("the producer is closed")
+        if not isinstance(body, str):
+            raise TypeError(f"body is a {type(body).__name__}; expected str")
         outgoing = Outgoing(
             body=body,
             attributes=attributes,
@@ -278,15 +280,11 @@ class Producer:
 
     async def _deliver(self, batch: Sequence[_Pending], lanes: Sequence[_Lane]) -> None:
         try:
-            result = await self._call([pending.outgoing for pending in batch])
-        except CallFailed as error:
-            _fail(batch, error)
+            await self._attempt(batch)
         except BaseException:
             for pending in batch:
                 pending.sent.cancel()
             raise
-        else:
-            _settle(batch, result)
         finally:
             task = asyncio.current_task()
             assert task is not None
@@ -300,6 +298,21 @@ class Producer:
                 self._release(pending)
             self._give_room()
             self._schedule()
+
+    async def _attempt(self, batch: Sequence[_Pending]) -> None:
+        """Send a batch. Where it is refused as a whole for one of its entries, nothing was sent: each goes alone, in order."""
+        try:
+            result = await self._call([pending.outgoing for pending in batch])
+        except (CallFailed, UnicodeEncodeError) as error:
+            refused = not isinstance(error, CallFailed) or (isinstance(error, AwsError) and not error.transient)
+            if refused and len(batch) > 1:
+                for pending in batch:
+                    if not pending.sent.done():
+                        await self._attempt([pending])
+            else:
+                _fail(batch, error)
+        else:
+            _settle(batch, result)
 
     async def _call(self, messages: list[Outgoing]) -> BatchResult[Any]:
         if self._topic:
@@ -321,7 +334,7 @@ def _settle(batch: Sequence[_Pending], result: BatchResult[Any]) -> None:
     _fail(batch, CallFailed("the endpoint's answer does not say what became of the message"))
 
 
-def _fail(batch: Sequence[_Pending], error: CallFailed) -> None:
+def _fail(batch: Sequence[_Pending], error: Exception) -> None:
     """For those that are not settled yet."""
     for pending in batch:
         if not pending.sent.done():

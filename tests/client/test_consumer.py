@@ -171,6 +171,35 @@ async def test_a_failed_message_comes_back_and_ends_in_the_dead_letter_queue(
     assert [(failure.messages[0].body, str(failure.error)) for failure in failures] == [("bad", "no")] * 2
 
 
+def stops_iterating(message: Message) -> None:
+    raise StopIteration
+
+
+async def cancels_itself(message: Message) -> None:
+    raise asyncio.CancelledError
+
+
+async def exits(message: Message) -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("handler", [stops_iterating, cancels_itself, exits])
+async def test_whatever_a_handler_raises_is_a_failure(client: Client, handler: Handler) -> None:
+    url = await client.create_queue("q")
+    failed = asyncio.Event()
+    failures: list[Failure] = []
+
+    def tell(failure: Failure) -> None:
+        failures.append(failure)
+        failed.set()
+
+    await send_all(client, url, "a")
+    async with asyncio.timeout(20), consuming(client, url, handler, per_message=True, on_failure=tell):
+        await failed.wait()
+        assert await counts(client, url) == (0, 1), "it comes back when its visibility timeout ends"
+    assert len(failures) == 1
+
+
 async def test_an_answer_names_those_that_failed(client: Client) -> None:
     url = await client.create_queue("q")
     failures: list[Failure] = []
@@ -249,6 +278,28 @@ async def test_a_group_is_handled_in_order_and_groups_beside_each_other(client: 
     async with consuming(client, url, handler, per_message=True):
         await until_counts(client, url, (0, 0))
     assert order == {group: [f"{group}{number}" for number in range(20)] for group in order}
+
+
+async def test_each_fifo_receive_can_be_repeated(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = await client.create_queue("q.fifo", {"FifoQueue": "true", "ContentBasedDeduplication": "true"})
+    attempts: list[str | None] = []
+    receive = client.receive
+
+    async def seen(*arguments: Any, **parameters: Any) -> list[Message]:
+        attempts.append(parameters["attempt_id"])
+        return await receive(*arguments, **parameters)
+
+    monkeypatch.setattr(client, "receive", seen)
+
+    async def handler(message: Message) -> None:
+        return None
+
+    await send_all(client, url, "a", "b", message_group_id="g")
+    async with consuming(client, url, handler, per_message=True, concurrency=1):
+        await until_counts(client, url, (0, 0))
+    assert len(attempts) >= 2
+    assert all(attempts)
+    assert len(set(attempts)) == len(attempts), "an id is for one receive and its retries"
 
 
 async def test_after_a_failure_the_rest_of_the_group_waits_behind_it(client: Client, clock: MessageClock) -> None:

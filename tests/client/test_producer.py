@@ -230,6 +230,27 @@ async def test_a_bad_message_fails_alone(client: Client) -> None:
     assert [isinstance(result, AwsError) for result in results] == [False, True, False]
 
 
+async def test_an_entry_for_which_the_whole_batch_is_refused_fails_alone(client: Client) -> None:
+    url = await client.create_queue("q.fifo", {"FifoQueue": "true", "ContentBasedDeduplication": "true"})
+    groups = ["g", "g", None, "g", "h"]
+    async with Producer(client, url) as producer:
+        sends = (producer.send(str(number), message_group_id=group) for number, group in enumerate(groups))
+        results = await asyncio.gather(*sends, return_exceptions=True)
+    assert [isinstance(result, AwsError) for result in results] == [False, False, True, False, False]
+    received = await client.receive(url, 10, wait_time_s=0)
+    assert [message.body for message in received if message.group_id == "g"] == ["0", "1", "3"]
+
+
+@pytest.mark.parametrize("bad", [{"body": b"bytes"}, {"body": "a", "message_group_id": "\ud800"}])
+async def test_what_cannot_be_written_fails_alone(client: Client, bad: dict[str, Any]) -> None:
+    url = await client.create_queue("q")
+    async with Producer(client, url) as producer:
+        sends = (producer.send("a"), producer.send(**bad), producer.send("c"))
+        results = await asyncio.gather(*sends, return_exceptions=True)
+    assert [isinstance(result, TypeError | UnicodeEncodeError) for result in results] == [False, True, False]
+    assert (await client.queue_attributes(url, "ApproximateNumberOfMessages"))["ApproximateNumberOfMessages"] == "2"
+
+
 async def test_a_fifo_queue_keeps_the_order_of_the_calls(client: Client) -> None:
     url = await client.create_queue("q.fifo", {"FifoQueue": "true", "ContentBasedDeduplication": "true"})
     async with Producer(client, url) as producer:
