@@ -22,7 +22,7 @@ from broker.core.settings import QueueName
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitUncertain, Recovered, Store, StoreError
-from broker.store.group_commit import GroupCommit
+from broker.store.group_commit import GroupCommit, Parked
 
 T = TypeVar("T")
 
@@ -225,6 +225,13 @@ class Runtime:
     def durable(self) -> "asyncio.Future[None] | None":
         """What a reply computed now must wait for; None where everything that it may show is on disk."""
         return self.commits.durable()
+
+    def park(self, callback: Parked) -> bool:
+        """Call `callback` when everything that a reply computed now may show is on disk, or with the error of a failed commit.
+
+        False, and no call: it is.
+        """
+        return self.commits.park(callback)
 
     async def reset(self) -> None:
         """Delete everything in every account and region."""

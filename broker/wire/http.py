@@ -1,7 +1,14 @@
 """A complete HTTP request and its reply, free of any HTTP library's types: all that the protocols need to see."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+# What a Host header may be. It comes back in queue URLs.
+HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::\d{1,5})?")
+
+Reply = Callable[["HttpResponse"], None]
 
 
 @dataclass(slots=True)
