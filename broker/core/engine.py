@@ -62,24 +62,35 @@ class Engine(Registry):
     # Sending
 
     def send(self, queue: Queue, messages: Sequence[Admitted]) -> list[Sent]:
-        """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original."""
-        return self.fan_out(((queue, messages),))[0]
+        """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original.
+
+        Raises Absent, ServiceUnavailable.
+        """
+        self._check_room()
+        now_ms = self.ledger.now_ms()
+        if type(queue) is FifoQueue:
+            digests = self._digests(queue, messages, now_ms)
+            self.ledger.reserve(len(messages))
+            sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, digests, strict=True)]
+        else:
+            self._use(queue)
+            self.ledger.reserve(len(messages))
+            sent = [queue.send(m, now_ms)[1] for m in messages]
+        self.available(queue)
+        return sent
 
     def fan_out(self, parcels: Sequence[Parcel]) -> list[list[Sent]]:
         """Accept messages into several queues, all or none: the same as sending to each, in one transaction.
 
         A queue may be named once. Raises Absent, ServiceUnavailable.
         """
-        if not self.ledger.journal.room_for_messages:
-            raise ServiceUnavailable(
-                "The service is temporarily unavailable: there is no room for messages on the disk."
-            )
+        self._check_room()
         now_ms = self.ledger.now_ms()
-        digests = self._digests(parcels, now_ms)
+        digests = self._all_digests(parcels, now_ms)
         self.ledger.reserve(sum(len(messages) for _, messages in parcels))
         all_sent: list[list[Sent]] = []
         for (queue, messages), known in zip(parcels, digests, strict=True):
-            if isinstance(queue, FifoQueue):
+            if type(queue) is FifoQueue:
                 sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, known, strict=True)]
             else:
                 sent = [queue.send(m, now_ms)[1] for m in messages]
@@ -88,24 +99,37 @@ class Engine(Registry):
             self.available(queue)
         return all_sent
 
-    def _digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
+    def _check_room(self) -> None:
+        if not self.ledger.journal.room_for_messages:
+            raise ServiceUnavailable(
+                "The service is temporarily unavailable: there is no room for messages on the disk."
+            )
+
+    def _all_digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
         """What FIFO queues remember each message by. Raises Absent where only the store knows whether they do."""
         found: list[list[bytes]] = []
         reads: list[Read] = []
         for queue, messages in parcels:
-            self._use(queue)
             digests: list[bytes] = []
-            if isinstance(queue, FifoQueue):
-                by_group = queue.settings.deduplicate_by_group
-                digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+            if type(queue) is FifoQueue:
                 try:
-                    queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+                    digests = self._digests(queue, messages, now_ms)
                 except Absent as absent:
                     reads += absent.reads
+            else:
+                self._use(queue)
             found.append(digests)
         if reads:
             raise Absent(*reads)
         return found
+
+    def _digests(self, queue: FifoQueue, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
+        """What the queue remembers each message by. Raises Absent where only the store knows whether it does."""
+        self._use(queue)
+        by_group = queue.settings.deduplicate_by_group
+        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+        queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+        return digests
 
     def _send_once(self, queue: FifoQueue, admitted: Admitted, digest: bytes, now_ms: int) -> Sent:
         original = queue.deduplication.entry(digest, now_ms)
@@ -129,7 +153,7 @@ class Engine(Registry):
     def _receive(self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None) -> list[Delivery]:
         self._use(queue)
         now_ms = self.ledger.now_ms()
-        if isinstance(queue, FifoQueue):
+        if type(queue) is FifoQueue:
             if attempt_id is not None:
                 repeated = self._repeat(queue, attempt_id, visibility_ms, now_ms)
                 if repeated is not None:
@@ -154,7 +178,7 @@ class Engine(Registry):
             assert target is not None
             queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
         deliveries = [self._hand_out(queue, m, visibility_ms, now_ms) for m in selection.picked]
-        if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
+        if type(queue) is FifoQueue and attempt_id is not None and deliveries:
             queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
