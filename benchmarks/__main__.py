@@ -41,7 +41,7 @@ FAMILIES: tuple[Family, ...] = (
     inside.FUNCTIONS,
     inside.CLIENTS,
 )
-QUICK = Settings(rounds=2, seconds=0.4, waiting=50_000, queues=1_000, pollers=200, warm_s=0.5, quick=True)
+QUICK = Settings(rounds=2, seconds=0.4, waiting=50_000, queues=1_000, pollers=200, warm_max_s=0.5, quick=True)
 RESULTS = Path(__file__).parent / "results"
 
 

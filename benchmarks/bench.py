@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +37,7 @@ class Settings:
     waiting: int = 1_000_000  # messages of the deep queue
     queues: int = 10_000
     pollers: int = 1_000
-    warm_s: float = 6.0  # of cycles, by which a peer's virtual machine gets to its speed
+    warm_max_s: float = 100.0  # for each server, until it gets no faster
     quick: bool = False
 
     @property
@@ -74,10 +74,18 @@ class Bench:
             self._started.append(process)
             self.peers[peer.name] = (peer, process)
             self.results.about.setdefault("peers", {})[peer.name] = version
-        for server in self.brokers().values():
-            warm = [phase("cycle", batch, self.settings.warm_s / 2) for batch in (1, 10)]
-            run(server, Job(server.url, 32, [*warm, phase("drain", 10, 10.0)], queues=["warm"]))
+        for name, server in self.brokers().items():
+            self._warm(name, server)
         return self
+
+    def _warm(self, name: str, server: Server) -> None:
+        """Cycles until they get no faster: a virtual machine needs a minute for that."""
+        began_s, rates = time.monotonic(), [0.0]
+        while time.monotonic() - began_s < self.settings.warm_max_s and not settled(rates):
+            phases = [phase("cycle", 1, min(3.0, self.settings.warm_max_s)), phase("drain", 10, 10.0)]
+            rates.append(run(server, Job(server.url, 32, phases, queues=["warm"]))[0].rate)
+        taken_s = time.monotonic() - began_s
+        print(f"{name}: from {rates[1]:.0f} to {rates[-1]:.0f} messages/s in {taken_s:.0f} s of warming up", flush=True)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -151,6 +159,11 @@ class Bench:
                 found[name].account = account
                 account = {}
         return found
+
+
+def settled(rates: Sequence[float]) -> bool:
+    """Whether the last two are hardly better than the best before."""
+    return len(rates) > 3 and max(rates[-2:]) < 1.03 * max(rates[:-2])
 
 
 def summary(results: Results, name: str) -> str:

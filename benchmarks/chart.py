@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from benchmarks.bench import AIOHTTP, PROTOCOL, RELAXED
-from benchmarks.figures import latency
+from benchmarks.figures import latency, of_rounds
 from benchmarks.results import OURS, Results, Scenario
 from benchmarks.scenarios.cycles import RAW
 
@@ -35,7 +35,13 @@ def draw(results: Results, path: Path) -> None:
     """Write the picture; its form is the path's ending."""
     bars = [results.scenarios[name] for name in _BARS if name in results.scenarios and results.scenarios[name].servers]
     extra = [
-        panel for panel, there in ((_connections, _sweep(results)), (_wakes, "wake" in results.scenarios)) if there
+        panel
+        for panel, there in (
+            (_connections, _sweep(results)),
+            (_wakes, "wake" in results.scenarios),
+            (_cpu, "send-1" in results.scenarios),
+        )
+        if there
     ]
     count = max(1, len(bars) + len(extra))
     rows = -(-count // _COLUMNS)
@@ -137,6 +143,24 @@ def _connections(axis: Any, results: Results) -> None:
     axis.set_xlabel("connections", fontsize=7)
     axis.set_ylabel("messages/s", fontsize=7)
     axis.legend(fontsize=6, frameon=False)
+
+
+def _cpu(axis: Any, results: Results) -> None:
+    scenario = results.scenarios["send-1"]
+    found = [
+        (server, cpu.median)
+        for server, rounds in scenario.servers.items()
+        if server != PROTOCOL and (cpu := of_rounds(rounds, "cpu_us")) is not None
+    ]
+    names = [_label(name) for name, _ in found]
+    axis.barh(names, [cpu for _, cpu in found], color=[_COLOURS.get(name, _OTHER) for name, _ in found], height=0.7)
+    for at, (_, cpu) in enumerate(found):
+        axis.text(cpu, at, f" {cpu:,.0f}", va="center", fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.margins(x=0.2)
+    axis.set_title("CPU of a send, single messages, 32 connections", fontsize=8, loc="left")
+    axis.set_xlabel("µs, of the server's whole process tree", fontsize=7)
 
 
 def _wakes(axis: Any, results: Results) -> None:

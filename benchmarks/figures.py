@@ -82,7 +82,8 @@ class Verdict(msgspec.Struct):
 def judge(
     line: str, value: Spread | None, *, at_least: float | None = None, at_most: float | None = None, **how: Any
 ) -> Verdict:
-    """A median against a bound. `unit` follows the numbers, `goal` is shown beside the bound, `digits` are after the point."""
+    """A median against a bound. `unit` follows the numbers, `goal` is shown beside the bound, `digits` are after the point; `beside` is a
+    figure that the goal is about."""
     unit, digits, goal = how.get("unit", ""), how.get("digits", 2), how.get("goal", "")
     bound = f"at least {at_least:g}{unit}" if at_least is not None else f"at most {at_most:g}{unit}"
     if goal:
@@ -91,4 +92,6 @@ def judge(
         return Verdict(line, how.get("missing", "not measured"), bound, "SKIP")
     holds = (at_least is None or value.median >= at_least) and (at_most is None or value.median <= at_most)
     shown = f"{value.median:.{digits}f}{unit} ({value.least:.{digits}f} to {value.most:.{digits}f})"
+    if beside := how.get("beside"):
+        shown += f"; {beside.median:,.0f}{how.get('beside_unit', '')}"
     return Verdict(line, shown, bound, "PASS" if holds else "FAIL")

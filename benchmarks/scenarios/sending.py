@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from benchmarks.bench import AIOHTTP, PROTOCOL, Bench, Contender, phase
-from benchmarks.figures import Measured, Spread, Verdict, judge, spread
+from benchmarks.figures import Measured, Spread, Verdict, judge, of_rounds, spread
 from benchmarks.generator import Job
 from benchmarks.measuring import Server
 from benchmarks.results import OURS, Results
@@ -78,6 +78,8 @@ def verdicts(results: Results) -> Sequence[Verdict]:
             sends.ratio(OURS, AIOHTTP, "cpu_us"),
             at_most=1.0,
             goal="60 µs",
+            beside=of_rounds(sends.rounds(OURS), "cpu_us"),
+            beside_unit=" µs",
         ),
         judge("p99 of durable sends to their p50", tail(sends.rounds(OURS), "send"), at_most=5.0, unit=" times"),
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.__main__ import FAMILIES, arguments, judged, settings_of
-from benchmarks.bench import phase
+from benchmarks.bench import phase, settled
 from benchmarks.figures import Measured, Verdict
 from benchmarks.generator import Job
 from benchmarks.measuring import run
@@ -93,3 +93,10 @@ def test_the_command_line_takes_names_and_refuses_others(capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         arguments(["--peers", "nobody"])
     assert "nobody: not among elasticmq" in capsys.readouterr().err
+
+
+def test_a_server_is_warm_when_it_gets_no_faster() -> None:
+    assert not settled([0.0, 100.0, 101.0])
+    assert not settled([0.0, 100.0, 120.0, 110.0])
+    assert settled([0.0, 100.0, 102.0, 99.0])
+    assert not settled([0.0, 100.0, 200.0, 300.0, 310.0])
