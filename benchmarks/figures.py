@@ -82,8 +82,11 @@ class Verdict(msgspec.Struct):
 def judge(
     line: str, value: Spread | None, *, at_least: float | None = None, at_most: float | None = None, **how: Any
 ) -> Verdict:
-    """A median against a bound. `unit` follows the numbers, `goal` is shown beside the bound, `digits` are after the point; `beside` is a
-    figure that the goal is about."""
+    """A median against a bound.
+
+    `unit` follows the numbers, `goal` stands beside the bound, `digits` are after the point; `beside` (and `beside_unit`) is a figure
+    that the goal is about; `missing` says why there is no value.
+    """
     unit, digits, goal = how.get("unit", ""), how.get("digits", 2), how.get("goal", "")
     bound = f"at least {at_least:g}{unit}" if at_least is not None else f"at most {at_most:g}{unit}"
     if goal:
