@@ -84,7 +84,7 @@ def judge(
 ) -> Verdict:
     """A median against a bound.
 
-    `unit` follows the numbers, `goal` stands beside the bound, `digits` are after the point; `beside` (and `beside_unit`) is a figure
+    `unit` follows the numbers, `goal` stands beside the bound, `digits` follow the point; `beside` (and `beside_unit`) is a figure
     that the goal is about; `missing` says why there is no value.
     """
     unit, digits, goal = how.get("unit", ""), how.get("digits", 2), how.get("goal", "")
