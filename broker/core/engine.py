@@ -5,7 +5,6 @@ one that needs rows which memory does not hold changes nothing and raises Absent
 makes a message available.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,7 +13,7 @@ from broker.core.absent import Absent, Read, Yield
 from broker.core.attempts import Attempt
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry, digest_of
-from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
+from broker.core.errors import InvalidParameterValue, OverLimit, ReceiptHandleIsInvalid
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
 from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
@@ -24,6 +23,7 @@ from broker.core.queue_state import Counts
 from broker.core.receipt import Receipt
 from broker.core.registry import Registry
 from broker.core.settings import QueueSettings
+from broker.core.usage import Usage
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import Recovered
@@ -41,7 +41,9 @@ class Engine(Registry):
         super().__init__(ledger, deadlines, cooldowns=cooldowns)
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
-        self._used: OrderedDict[Queue, None] = OrderedDict()  # the least recently used first
+        self._usage = Usage(ledger)
+        self._use = self._usage.use
+        self._make_room = self._usage.make_room
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -55,7 +57,7 @@ class Engine(Registry):
             queue.deleted = True
             queue.invalidate_reads()
             self._dismiss(queue)
-        self._used.clear()
+        self._usage.clear()
         self.moves.forget()
         super().forget()
 
@@ -66,7 +68,7 @@ class Engine(Registry):
 
         Raises Absent, ServiceUnavailable.
         """
-        self._check_room()
+        self.ledger.check_room()
         now_ms = self.ledger.now_ms()
         if type(queue) is FifoQueue:
             digests = self._digests(queue, messages, now_ms)
@@ -84,7 +86,7 @@ class Engine(Registry):
 
         A queue may be named once. Raises Absent, ServiceUnavailable.
         """
-        self._check_room()
+        self.ledger.check_room()
         now_ms = self.ledger.now_ms()
         digests = self._all_digests(parcels, now_ms)
         self.ledger.reserve(sum(len(messages) for _, messages in parcels))
@@ -98,12 +100,6 @@ class Engine(Registry):
         for queue, _ in parcels:
             self.available(queue)
         return all_sent
-
-    def _check_room(self) -> None:
-        if not self.ledger.journal.room_for_messages:
-            raise ServiceUnavailable(
-                "The service is temporarily unavailable: there is no room for messages on the disk."
-            )
 
     def _all_digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
         """What FIFO queues remember each message by. Raises Absent where only the store knows whether they do."""
@@ -300,7 +296,7 @@ class Engine(Registry):
 
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
-        self._used.pop(queue, None)
+        self._usage.discard(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
         self._dismiss(queue)
@@ -401,21 +397,3 @@ class Engine(Registry):
         if not more:
             self.schedule_retention(queue)
         return more
-
-    # Memory
-
-    def _use(self, queue: Queue) -> None:
-        if queue.deleted:
-            raise QueueDoesNotExist
-        self._used[queue] = None
-        self._used.move_to_end(queue)
-
-    def _make_room(self, queue: Queue) -> None:
-        """Above the budget, queues that were not used lately leave memory; the store has their messages."""
-        while self.ledger.memory_bytes > self.ledger.memory_bytes_max and len(self._used) > 1:
-            other = next(iter(self._used))
-            if other is queue:
-                self._used.move_to_end(queue)
-                other = next(iter(self._used))
-            del self._used[other]
-            other.unload()
