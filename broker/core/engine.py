@@ -78,7 +78,7 @@ class Engine(Registry):
             self._use(queue)
             self.ledger.reserve(len(messages))
             sent = [queue.send(m, now_ms)[1] for m in messages]
-        self.available(queue)
+        self._look_at(queue)
         return sent
 
     def fan_out(self, parcels: Sequence[Parcel]) -> list[list[Sent]]:
@@ -370,6 +370,10 @@ class Engine(Registry):
     def available(self, queue: Queue) -> None:
         """The queue has more messages than before."""
         self._use(queue)
+        self._look_at(queue)
+
+    def _look_at(self, queue: Queue) -> None:
+        """See to what follows from messages that have come: they will expire, waiting receives want them, memory is short."""
         due = queue.retention_due
         if due is None or queue.oldest_ms + queue.settings.retention_ms < due.at_ms:
             self.schedule_retention(queue)

@@ -59,7 +59,7 @@ class PlainHttp:
         self._all_gone: asyncio.Future[None] | None = None
         self._date = ""
         self._date_s = 0
-        self._names: dict[bytes, str | None] = {}  # of headers, as clients write them
+        self.names: dict[bytes, str | None] = {}  # what `header` has said of those that clients write
         self._paths: dict[bytes, str | None] = {}
         self._hosts: dict[str, str | None] = {}
 
@@ -90,11 +90,8 @@ class PlainHttp:
 
     def header(self, name: bytes) -> str | None:
         """What a header is called here: "" if nobody looks at it, None if it makes a request anything but plain."""
-        try:
-            return self._names[name]
-        except KeyError:
-            lower = name.lower()
-            return _remember(self._names, name, None if lower in _NOT_PLAIN else _READ.get(lower, ""))
+        lower = name.lower()
+        return _remember(self.names, name, None if lower in _NOT_PLAIN else _READ.get(lower, ""))
 
     def path(self, target: bytes) -> str | None:
         """A plain request's path; None for any other."""
@@ -135,13 +132,14 @@ class PlainConnection(asyncio.Protocol):
     """One connection. Its requests are answered one after the other, in their order."""
 
     __slots__ = (
-        "_shared", "_transport", "_parser", "_buffer", "_headers", "_target", "_plain", "_body_at", "_end", "_parked",
+        "_shared", "_names", "_transport", "_parser", "_buffer", "_headers", "_target", "_plain", "_body_at", "_end", "_parked",
         "_busy", "_paused", "_unread", "_active_s", "_timer", "_slow",
     )  # fmt: skip
 
     def __init__(self, shared: PlainHttp) -> None:
         self._shared = shared
         self._transport: asyncio.Transport | None = None
+        self._names = shared.names
         self._parser = httptools.HttpRequestParser(self)
         self._buffer = b""  # from the first byte of a request that is not complete, or waits for its turn
         self._headers: dict[str, str] = {}
@@ -153,7 +151,7 @@ class PlainConnection(asyncio.Protocol):
         self._busy = False  # a request is being answered
         self._paused = False
         self._unread = False  # the client does not take its replies
-        self._active_s = shared.loop.time()
+        self._active_s = shared.loop.time()  # when the last reply left
         self._timer: asyncio.TimerHandle | None = None
         self._slow: asyncio.TimerHandle | None = None
 
@@ -170,7 +168,6 @@ class PlainConnection(asyncio.Protocol):
         self._let_go()
 
     def data_received(self, data: bytes) -> None:
-        self._active_s = self._shared.loop.time()
         self._buffer = self._buffer + data if self._buffer else data
         if not self._busy and not self._unread:
             self._advance()
@@ -193,7 +190,10 @@ class PlainConnection(asyncio.Protocol):
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        known = self._shared.header(name)
+        try:
+            known = self._names[name]
+        except KeyError:
+            known = self._shared.header(name)
         if known:
             if known in self._headers:
                 self._plain = False  # which of the two counts is not for us to say
