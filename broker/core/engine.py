@@ -159,7 +159,8 @@ class Engine(Registry):
             count = min(count, limits.IN_FLIGHT_MAX - queue.in_flight)
             if count <= 0:
                 raise OverLimit("The maximum number of in flight messages is reached for the queue.")
-        if queue.dead_letter_target is not None:
+        target = queue.dead_letter_target
+        if target is not None:
             self.ledger.reserve(limits.DEAD_LETTERS_PER_CALL + count)
         selection = queue.select(count, now_ms)
         unread = [m for m in selection.picked if m.body is None]
@@ -169,7 +170,6 @@ class Engine(Registry):
         queue.take_selected(selection)
         for message in selection.expired:
             queue.discard(message)
-        target = queue.dead_letter_target
         for message in selection.dead:
             assert target is not None
             queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)

@@ -151,6 +151,8 @@ class Runtime:
         name = queue.name
         visibility_ms = queue.settings.visibility_ms if visibility_ms is None else visibility_ms
         wait_ms = queue.settings.receive_wait_ms if wait_ms is None else wait_ms
+        if wait_ms == 0:
+            return await self.call(self._receive, name, count, visibility_ms, attempt_id, False) if connected() else ()
         until_ms = self.clock.now_ms() + wait_ms
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_ms / 1000
@@ -160,7 +162,7 @@ class Runtime:
                 if not connected():
                     return ()
                 deliveries: Sequence[Delivery] | None
-                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, wait_ms > 0)
+                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, True)
                 self._end_turn(turn)
                 if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                     return deliveries
