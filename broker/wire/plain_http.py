@@ -7,8 +7,8 @@ slow, malformed) goes to `full_http` with the connection and all that was read o
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, TypeVar, cast
 
@@ -32,6 +32,8 @@ _READ: Final = {  # the headers that an operation of a plain request can look at
 _REMEMBERED_MAX: Final = 1_000
 _PIPELINED_BYTES_MAX: Final = 65_536  # read ahead of the request that is being answered
 _JOINED_BYTES_MAX: Final = 65_536  # of a longer body no copy is made to write it together with its head
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 K = TypeVar("K", bytes, str)
@@ -115,11 +117,18 @@ class PlainHttp:
         now_s = int(wall_time_s())
         if now_s != self._date_s:
             self._date_s = now_s
-            self._date = formatdate(now_s, usegmt=True)
+            self._date = _http_date(now_s)
         lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
         return (
             f"{_STATUS_LINES[response.status]}{lines}Content-Length: {len(response.body)}\r\nDate: {self._date}\r\n\r\n"
         ).encode("latin-1")
+
+
+def _http_date(seconds: int) -> str:
+    """RFC 9110's form, whatever the locale."""
+    t = time.gmtime(seconds)
+    day, month = _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1]
+    return f"{day}, {t.tm_mday:02} {month} {t.tm_year} {t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
 
 
 def _remember(known: dict[K, str | None], key: K, value: str | None) -> str | None:
@@ -317,8 +326,6 @@ class PlainConnection(asyncio.Protocol):
         assert transport is not None
         self._let_go()
         self._shared.take_over(transport, received)
-        if self._paused:
-            transport.resume_reading()
 
     # The end
 
