@@ -297,6 +297,7 @@ class Engine(Registry):
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
         self._usage.discard(queue)
+        self.moves.forget_source(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
         self._dismiss(queue)
