@@ -41,9 +41,9 @@ class Engine(Registry):
         super().__init__(ledger, deadlines, cooldowns=cooldowns)
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
-        self._usage = Usage(ledger)
-        self._use = self._usage.use
-        self._make_room = self._usage.make_room
+        self.usage = Usage(ledger)
+        self._use = self.usage.use
+        self._make_room = self.usage.make_room
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -57,7 +57,7 @@ class Engine(Registry):
             queue.deleted = True
             queue.invalidate_reads()
             self._dismiss(queue)
-        self._usage.clear()
+        self.usage.clear()
         self.moves.forget()
         super().forget()
 
@@ -287,7 +287,8 @@ class Engine(Registry):
 
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
-        self._usage.discard(queue)
+        self.usage.discard(queue)
+        self.moves.forget_source(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
         self._dismiss(queue)

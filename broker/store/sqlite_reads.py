@@ -83,8 +83,8 @@ class _Reader:
         self._raw: _ReadConnection | None = None
 
     async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-        connection = self._connection or await self._open()
         try:
+            connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self._path}: {error}") from error

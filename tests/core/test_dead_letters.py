@@ -7,6 +7,7 @@ from broker.core.errors import UnsupportedOperation
 from broker.core.limits import DEAD_LETTERS_PER_CALL
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, Redrive
+from broker.errors import ServiceUnavailable
 from tests.core.bench import Bench
 from tests.core.polls import Poll
 
@@ -234,3 +235,45 @@ def test_a_restart_in_the_middle_neither_loses_nor_repeats(bench: Bench) -> None
     bench.advance(5_000)
     assert (task.status, task.moved) == ("COMPLETED", 10)
     assert bench.counts(bench.find("work")) == (10, 0, 0)
+
+
+def test_of_tasks_that_began_at_the_same_instant_the_last_is_the_newest(bench: Bench) -> None:
+    _, dead = pair(bench)
+    started = []
+    for _ in range(12):
+        started.append(bench.call(bench.engine.moves.start, dead, None, None))
+        bench.settle_down()
+    assert bench.engine.moves.of_source(dead) == started[:1:-1]
+
+
+def test_the_tasks_of_a_queue_go_with_it(bench: Bench) -> None:
+    for _ in range(3):
+        work, dead = pair(bench)
+        bench.send(work, "a")
+        kill(bench, work)
+        bench.call(bench.engine.moves.start, dead, None, 1)
+        bench.engine.delete_queue(dead)
+        bench.engine.delete_queue(work)
+        bench.settle_down()
+    bench.commit()
+    assert bench.engine.moves._tasks == {}
+    assert not bench.store.resources
+
+
+def test_a_move_that_cannot_have_its_sequence_numbers_changes_nothing(bench: Bench) -> None:
+    work, _ = pair(bench, ".fifo")
+    target = bench.queue("target.fifo", fifo=True)
+    for n in range(50):
+        bench.send(work, f"{n}", group=f"g{n}")
+    for _ in range(5):
+        bench.receive(work, 10, 1_000)
+    bench.advance(1_000)
+    bench.call(bench.engine.moves.start, work, target, 10)
+    numbers = bench.ledger
+    numbers._next, numbers._granted = numbers._end - 30, []
+    with pytest.raises(ServiceUnavailable):
+        bench.call(bench.jobs[0])
+    assert (bench.counts(work)[0], bench.counts(target)[0]) == (50, 0)
+    bench.ledger.grant(bench.store.grant_sequences(1_000))
+    bench.settle_down()
+    assert (bench.counts(work)[0], bench.counts(target)[0]) == (0, 50)

@@ -123,8 +123,63 @@ def test_answers_of_the_store_do_not_pile_up(bench: Bench, fifo: Queue) -> None:
     assert not fifo.deduplication._looked_up
 
 
-def test_what_was_never_seen_is_surely_new_without_a_look_up() -> None:
-    deduplication = Deduplication(1, blind_until_ms=0)
+def test_it_is_in_the_memory_budget_and_holds_when_it_leaves_memory(bench: Bench) -> None:
+    bench.ledger.memory_bytes_max = 100_000
+    queues = [bench.queue(f"q{n}.fifo", fifo=True) for n in range(20)]
+    firsts = []
+    for queue in queues:
+        firsts.append(send(bench, queue, "first"))
+        for n in range(100):
+            send(bench, queue, str(n))
+        bench.engine.purge_queue(queue)
+    assert bench.ledger.memory_bytes <= 100_000
+    assert [send(bench, queue, "first") for queue in queues] == firsts
+    for queue in queues:
+        bench.engine.delete_queue(queue)
+    assert bench.ledger.memory_bytes == 0
+
+
+def test_an_entry_that_leaves_memory_before_it_is_on_disk_is_not_forgotten(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    assert bench.journal.batch  # not committed yet
+    assert send(bench, fifo, "first") == first
+    assert send(bench, fifo, "second") != first
+    assert bench.counts(fifo) == (2, 0, 0)
+
+
+def test_what_left_memory_is_looked_up_until_its_window_ends(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    bench.advance(60_000)
+    fifo.unload()
+    bench.advance(WINDOW_MS - 60_001)
+    assert send(bench, fifo, "first") == first
+    fifo.unload()
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert send(bench, fifo, "first") == first
+    fifo.unload()
+    bench.advance(1)
+    assert send(bench, fifo, "first") != first
+
+
+def test_an_answer_about_what_was_sent_and_left_memory_meanwhile_is_not_believed(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    (read,) = absent.value.reads
+    bench.snapshot(read)
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    bench.fetch(read)
+    assert send(bench, fifo, "first") == first
+
+
+def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
+    deduplication = Deduplication(1, 0, bench.ledger)
     batch = Batch(1)
     known = [digest_of(None, f"known-{n}") for n in range(20_000)]
     for digest in known:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,12 @@ import pytest
 from broker.clock import Chance, ManualClock
 from broker.core import limits
 from broker.core.errors import OverLimit
-from broker.core.message import Admitted
+from broker.core.message import Admitted, Delivery
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings
 from broker.errors import ServiceUnavailable
 from broker.services.context import Call
+from broker.services.courier import Courier
 from broker.services.runtime import Runtime
 from broker.services.sqs.delete import DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry, delete_message_batch
 from broker.services.timekeeper import Timekeeper
@@ -334,3 +335,47 @@ async def test_a_batch_whose_first_delete_was_undone_does_not_succeed(harness: H
     with pytest.raises(ServiceUnavailable):
         await delete_message_batch(call, DeleteMessageBatchRequest(queue_url=f"/{NAME.account}/q", entries=entries))
     assert sum(await harness.counts()) == 2
+
+
+class Carrier(Courier):
+    """Takes what is in the queue."""
+
+    def __init__(self, harness: Harness) -> None:
+        super().__init__(harness.runtime)
+        self.harness = harness
+        self.carried: list[bytes] = []
+
+    def find(self) -> Queue:
+        return self.harness.queue
+
+    def room(self) -> int:
+        return 10
+
+    def visibility_ms(self, queue: Queue) -> int:
+        return 30_000
+
+    def carry(self, leased: Sequence[Delivery]) -> None:
+        self.carried += [one.body for one in leased]
+
+
+async def test_a_courier_goes_on_when_the_store_can_be_read_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.send()
+    harness.queue.unload()
+    failures = [StoreError("an I/O error")]
+    scan = harness.store.scan
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await scan(*arguments, **options)
+
+    monkeypatch.setattr(harness.store, "scan", failing)
+    courier = Carrier(harness)
+    courier.go_on()
+    await harness.runtime.quiet()
+    assert not failures
+    assert not courier.carried
+    await Timekeeper(harness.runtime, harness.runtime.clock).advance(1_000)
+    assert courier.carried == [b"body"]

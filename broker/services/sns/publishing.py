@@ -121,6 +121,7 @@ class _Known:
         self.digests = [_digest(topic, d) if topic.fifo and isinstance(d, Draft) else b"" for d in drafts]
         asked = [digest for digest in self.digests if digest]
         if asked:
+            plan.engine.usage.keep(topic.deduplication)
             topic.deduplication.find(asked, plan.now_ms, plan.engine.ledger.journal.newest)
 
     def original(self, digest: bytes) -> Entry | None:
@@ -138,6 +139,10 @@ class _Known:
         """The plan was applied."""
         for digest, entry in self._new.items():
             self._topic.deduplication.add(digest, entry, self._plan.engine.ledger.batch)
+        if self._new:
+            self._plan.engine.usage.keep(self._topic.deduplication)
+            self._plan.engine.usage.keep(self._topic.deduplication)
+            self._plan.engine.usage.make_room(self._topic.deduplication)
 
 
 def _digest(topic: Topic, draft: Draft) -> bytes:
