@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.arrivals import Arrivals
 from broker.core.errors import InvalidParameterValue
@@ -237,3 +238,15 @@ def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
     assert len(arrivals._runs) <= 10_002
     assert arrivals.after(0) == 100_002
     assert arrivals.after(100_000) == 2
+
+
+def test_messages_that_wait_again_come_before_a_full_group_goes_on_in_the_store(
+    bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "GROUP_MAX", 2)
+    bench.send(fifo, "a1", "a2", group="a")
+    assert bench.bodies(fifo, 2, visibility_ms=0) == ["a1", "a2"]  # all that memory knows of the group is in flight
+    assert bench.counts(fifo) == (2, 0, 0)  # and waits again
+    bench.send(fifo, "a3", "a4", group="a")  # for which the group has no room
+    assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]
+    assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]

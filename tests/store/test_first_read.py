@@ -19,8 +19,9 @@ async def test_a_file_that_cannot_be_opened_is_an_error_of_the_store(
 
     store = SqliteStore(str(tmp_path / "data"))
     store.open()
-    with monkeypatch.context() as patched, pytest.raises(StoreError, match="unable to open"):
+    with monkeypatch.context() as patched:
         patched.setattr(aiosqlite, "connect", refuse)
-        await store.messages((1,), content=False)
+        with pytest.raises(StoreError, match="unable to open"):
+            await store.messages((1,), content=False)
     assert (await store.messages((1,), content=False)).rows == [], "the next one tries again"
     store.close()
