@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from broker.services.runtime import Runtime
 
 
-class Call(msgspec.Struct, eq=False):
+class Call(msgspec.Struct, eq=False, gc=False):
     """One request, as far as a handler may know it."""
 
     runtime: "Runtime"

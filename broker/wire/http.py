@@ -13,7 +13,7 @@ Reply = Callable[["HttpResponse"], None]
 PrefixHandler = Callable[["HttpRequest"], Awaitable["HttpResponse"]]  # of a path prefix that is no service's
 
 
-class HttpRequest(msgspec.Struct, eq=False):
+class HttpRequest(msgspec.Struct, eq=False, gc=False):
     """A request whose body has been read and whose content encoding has been undone."""
 
     method: str
@@ -25,7 +25,7 @@ class HttpRequest(msgspec.Struct, eq=False):
     connected: Callable[[], bool] = lambda: True
 
 
-class HttpResponse(msgspec.Struct):
+class HttpResponse(msgspec.Struct, gc=False):
     """A reply. Content-Length, Date and connection headers are the transport's."""
 
     status: int

@@ -41,6 +41,7 @@ _QUEUE_PATH: Final = re.compile(r"^/(?:queue/[^/]+/)?\d{12}/[^/]+/?$")
 _LOGGED_MAX: Final = 500
 _log = logging.getLogger("pombo.wire")
 
+WireProtocol = Literal["json", "query", "rest"]
 _Fault = Callable[[AwsError, str], HttpResponse]  # an error in the request's protocol; and the request's id
 
 
@@ -68,16 +69,21 @@ class _Exchange:
         if failure is None:
             assert self._response is not None
             self.reply(self._response)
-        elif isinstance(failure, AwsError):
-            self.reply(self.refusal(failure))
         else:
-            self.fail(failure)
+            self.refuse(failure)
 
     def reply(self, response: HttpResponse) -> None:
         """Reply now."""
         reply, self._reply = self._reply, None
         assert reply is not None, "replied twice"
         reply(response)
+
+    def refuse(self, error: BaseException) -> None:
+        """Reply with an error now: nothing that is pending shows in it."""
+        if isinstance(error, AwsError):
+            self.reply(self.refusal(error))
+        else:
+            self.fail(error)
 
     def refusal(self, error: AwsError) -> HttpResponse:
         """An error as a response; and in the log."""
@@ -165,10 +171,10 @@ class Router:
             response.headers["Allow"] = "GET, POST" if target is None else "POST"
             reply(response)
         elif target is not None:
-            self._begin(self._answer_json(_Exchange(self._runtime, request, reply, target, json_fault)))
+            self._answer_json(_Exchange(self._runtime, request, reply, target, json_fault))
         else:
             query = _Query(self._default)
-            self._begin(self._answer_query(_Exchange(self._runtime, request, reply, "", query.fault), query))
+            self._answer_query(_Exchange(self._runtime, request, reply, "", query.fault), query)
 
     def refuse(self, path: str, headers: Mapping[str, str], error: AwsError) -> HttpResponse:
         """The reply to a request that the transport could not hand over: its body was too large, or unreadable."""
@@ -187,59 +193,56 @@ class Router:
             self._waiting.add(waiting)
             waiting.add_done_callback(self._waiting.discard)
 
-    async def _answer_json(self, exchange: _Exchange) -> None:
-        request = exchange.request
+    def _answer_json(self, exchange: _Exchange) -> None:
         try:
-            try:
-                codec = self._json.get(exchange.operation)
-                if codec is None:
-                    raise UnknownOperation(f"The operation {exchange.operation} is not known.")
-                decoded = codec.decode(request.body)
-            except AwsError as error:
-                exchange.reply(exchange.refusal(error))
-                return
-            await self._serve(codec, exchange, self._call(exchange, "json"), decoded)
+            codec = self._json.get(exchange.operation)
+            if codec is None:
+                raise UnknownOperation(f"The operation {exchange.operation} is not known.")
+            decoded = codec.decode(exchange.request.body)
         except Exception as error:
-            exchange.fail(error)
+            exchange.refuse(error)
+        else:
+            self._begin(self._serve(codec, exchange, "json", decoded))
 
-    async def _answer_query(self, exchange: _Exchange, query: _Query) -> None:
-        request = exchange.request
+    def _answer_query(self, exchange: _Exchange, query: _Query) -> None:
+        if len(exchange.request.body) > OFF_LOOP_BYTES:
+            self._begin(self._answer_large(exchange, query))
+            return
         try:
-            try:
-                if len(request.body) > OFF_LOOP_BYTES:
-                    codec, decoded = await asyncio.to_thread(self._read_query, request, query)
-                else:
-                    codec, decoded = self._read_query(request, query)
-            except AwsError as error:
-                exchange.operation = query.action
-                exchange.reply(exchange.refusal(error))
-                return
-            exchange.operation = query.action
-            await self._serve(codec, exchange, self._call(exchange, "query"), decoded)
+            codec, decoded = self._read_query(exchange.request, query)
         except Exception as error:
-            exchange.fail(error)
+            exchange.operation = query.action
+            exchange.refuse(error)
+        else:
+            exchange.operation = query.action
+            self._begin(self._serve(codec, exchange, "query", decoded))
+
+    async def _answer_large(self, exchange: _Exchange, query: _Query) -> None:
+        try:
+            codec, decoded = await asyncio.to_thread(self._read_query, exchange.request, query)
+        except Exception as error:
+            exchange.operation = query.action
+            exchange.refuse(error)
+        else:
+            exchange.operation = query.action
+            await self._serve(codec, exchange, "query", decoded)
 
     async def _answer_rest(self, exchange: _Exchange) -> None:
         request = exchange.request
         try:
-            try:
-                found = self._rest.find(request.method, request.path)
-                if found is None:
-                    raise UnknownPath(
-                        f"Unable to determine service/operation name to be authorized: {exchange.operation}"
-                    )
-                codec, match = found
-                if len(request.body) > OFF_LOOP_BYTES and not codec.http.payload:
-                    decoded = await asyncio.to_thread(codec.decode, request, match)
-                else:
-                    decoded = codec.decode(request, match)
-            except AwsError as error:
-                exchange.reply(exchange.refusal(error))
-                return
-            exchange.operation = codec.operation.name
-            await self._serve(codec, exchange, self._call(exchange, "rest"), decoded)
+            found = self._rest.find(request.method, request.path)
+            if found is None:
+                raise UnknownPath(f"Unable to determine service/operation name to be authorized: {exchange.operation}")
+            codec, match = found
+            if len(request.body) > OFF_LOOP_BYTES and not codec.http.payload:
+                decoded = await asyncio.to_thread(codec.decode, request, match)
+            else:
+                decoded = codec.decode(request, match)
         except Exception as error:
-            exchange.fail(error)
+            exchange.refuse(error)
+        else:
+            exchange.operation = codec.operation.name
+            await self._serve(codec, exchange, "rest", decoded)
 
     def _read_query(self, request: HttpRequest, query: _Query) -> tuple[QueryCodec, Any]:
         form = parse_form(request.query_string.encode(errors="surrogateescape")) if request.query_string else {}
@@ -264,27 +267,25 @@ class Router:
         return self._by_service.get((service, action)) or self._by_action.get(action)
 
     async def _serve(
-        self, codec: JsonCodec | QueryCodec | RestCodec, exchange: _Exchange, call: Call, decoded: Any
+        self, codec: JsonCodec | QueryCodec | RestCodec, exchange: _Exchange, protocol: WireProtocol, decoded: Any
     ) -> None:
         """Run the handler; reply when what its reply shows is on disk."""
         try:
-            reply = await codec.operation.handler(call, decoded)
-        except AwsError as error:
-            exchange.leave(exchange.refusal(error))
-            return
-        if codec.size(reply) > OFF_LOOP_BYTES:
-            durable = self._runtime.durable()
-            response = await asyncio.to_thread(codec.encode_large, reply, exchange.request_id)
-            try:
+            reply = await codec.operation.handler(self._call(exchange, protocol), decoded)
+            if codec.size(reply) > OFF_LOOP_BYTES:
+                durable = self._runtime.durable()
+                response = await asyncio.to_thread(codec.encode_large, reply, exchange.request_id)
                 if durable is not None:
                     await durable
-            except AwsError as error:
-                response = exchange.refusal(error)
-            exchange.reply(response)
-        else:
-            exchange.leave(codec.encode(reply, exchange.request_id))
+                exchange.reply(response)
+            else:
+                exchange.leave(codec.encode(reply, exchange.request_id))
+        except AwsError as error:
+            exchange.leave(exchange.refusal(error))
+        except Exception as error:
+            exchange.fail(error)
 
-    def _call(self, exchange: _Exchange, protocol: Literal["json", "query", "rest"]) -> Call:
+    def _call(self, exchange: _Exchange, protocol: WireProtocol) -> Call:
         request = exchange.request
         identity = identify(request.headers.get("authorization"), request.query_string)
         return Call(
