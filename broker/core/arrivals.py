@@ -16,6 +16,7 @@ class Arrivals:
     def __init__(self, complete_since_ms: int | None) -> None:
         self._complete_since_ms = complete_since_ms
         self._runs: deque[tuple[int, int]] = deque()  # (enqueued_at_ms, how many), ascending
+        self._total = 0
         self._log: list[tuple[int, int]] | None = None
 
     def add(self, batch_number: int, at_ms: int) -> None:
@@ -30,9 +31,9 @@ class Arrivals:
         if self._complete_since_ms is None or since_ms < self._complete_since_ms:
             return None
         while self._runs and self._runs[0][0] <= since_ms:
-            self._runs.popleft()
+            self._total -= self._runs.popleft()[1]
         self._complete_since_ms = since_ms
-        return sum(count for _, count in self._runs)
+        return self._total
 
     def start_log(self) -> list[tuple[int, int]]:
         """From now on, note (batch, enqueued_at_ms) of what arrives while the store is asked."""
@@ -42,12 +43,16 @@ class Arrivals:
     def restore(self, since_ms: int, runs: list[tuple[int, int]], later: list[int]) -> None:
         """What the store knows to have arrived after since_ms, and what arrived after it answered."""
         self._runs = deque(runs)
+        self._total = sum(count for _, count in runs)
         self._complete_since_ms = since_ms
+        while len(self._runs) > _RUNS_MAX:
+            self._halve()
         self._log = None
         for at_ms in later:
             self._append(at_ms)
 
     def _append(self, at_ms: int) -> None:
+        self._total += 1
         if self._runs and self._runs[-1][0] >= at_ms:
             self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + 1)
             return

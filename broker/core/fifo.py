@@ -160,6 +160,7 @@ class FifoQueue(Queue):
     def delay_changed(self) -> None:
         """The queue's delay applies to the messages that are there: look at every head again."""
         self.arrivals = Arrivals(None)
+        self._arrivals_read = None
         self.sleeping.clear()
         for group in self.waiting.groups.values():
             self.waiting.announce(group)
@@ -219,13 +220,15 @@ class FifoQueue(Queue):
 
     def _arrivals_reading(self, since_ms: int) -> Read:
         if self._arrivals_read is None:
-            generation = self.generation
-            log = self.arrivals.start_log()
+            generation, arrivals = self.generation, self.arrivals
+            log = arrivals.start_log()
 
             def arrive(_read: Read, result: tuple[int, list[tuple[int, int]]]) -> None:
+                if self.arrivals is not arrivals:
+                    return  # the delay was changed meanwhile
                 self._arrivals_read = None
                 batch_number, runs = result
-                self.arrivals.restore(since_ms, runs, [at_ms for batch, at_ms in log if batch > batch_number])
+                arrivals.restore(since_ms, runs, [at_ms for batch, at_ms in log if batch > batch_number])
 
             self._arrivals_read = self.read(lambda store: store.newest_arrivals(generation, since_ms), arrive)
         return self._arrivals_read

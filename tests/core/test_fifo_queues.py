@@ -2,7 +2,8 @@
 
 import pytest
 
-from broker.core.absent import Absent
+from broker.core.absent import Absent, Read
+from broker.core.arrivals import Arrivals
 from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
@@ -185,3 +186,38 @@ def test_a_message_that_comes_back_while_the_store_is_read_is_as_it_is_now(bench
     assert bench.counts(fifo) == (1, 0, 0)
     assert [d.receive_count for d in bench.receive(fifo)] == [2]
     assert bench.counts(fifo) == (0, 1, 0)
+
+
+def test_a_delay_that_changes_while_arrivals_are_read_is_counted_by_the_new_one(bench: Bench) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
+    bench.send(fifo, "a1", group="a")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert isinstance(fifo, FifoQueue)
+    while fifo._arrivals_read is None:
+        for read in reads_for_counts(bench, fifo):
+            if read is not fifo._arrivals_read:
+                bench.fetch(read)
+    read = fifo._arrivals_read
+    bench.snapshot(read)
+    bench.engine.configure_queue(fifo, QueueSettings(fifo=True, delay_ms=10_000), {})
+    bench.send(fifo, "b1", group="b")
+    bench.fetch(read)
+    assert bench.counts(fifo) == (0, 0, 2)
+
+
+def reads_for_counts(bench: Bench, queue: Queue) -> tuple[Read, ...]:
+    """What the store must answer before messages can be counted."""
+    with pytest.raises(Absent) as absent:
+        bench.engine.counts(queue)
+    return absent.value.reads
+
+
+def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
+    arrivals = Arrivals(None)
+    arrivals.start_log()
+    arrivals.restore(0, [(at_ms, 1) for at_ms in range(1, 100_001)], [100_001, 100_002])
+    assert len(arrivals._runs) <= 10_002
+    assert arrivals.after(0) == 100_002
+    assert arrivals.after(100_000) == 2
