@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
-from broker.core.arrivals import Arrivals
+from broker.core.arrivals import RUNS_MAX, Arrivals
 from broker.core.attempts import Attempts
 from broker.core.deduplication import Deduplication
 from broker.core.message import Message
@@ -230,7 +230,9 @@ class FifoQueue(Queue):
                 batch_number, runs = result
                 arrivals.restore(since_ms, runs, [at_ms for batch, at_ms in log if batch > batch_number])
 
-            self._arrivals_read = self.read(lambda store: store.newest_arrivals(generation, since_ms), arrive)
+            self._arrivals_read = self.read(
+                lambda store: store.newest_arrivals(generation, since_ms, runs_max=RUNS_MAX), arrive
+            )
         return self._arrivals_read
 
     # Placing

@@ -151,8 +151,11 @@ class Store(Protocol):
         """Messages with id > after_id in id order, with content, whatever their state: looking without receiving."""
         ...
 
-    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
-        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages enqueued after since_ms."""
+    async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
+        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages enqueued after since_ms.
+
+        Beyond `runs_max` distinct times, neighbours are counted together, at the latest of their times.
+        """
         ...
 
     async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:

@@ -201,9 +201,10 @@ class SqliteReads:
             self._administration, sql.LOOK, queue=queue, after_id=after_id, limit=limit, bytes_max=bytes_max
         )
 
-    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
+    async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
         assert self._pages is not None, "the store is not open"
-        rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, {"queue": queue, "since_ms": since_ms})
+        values = {"queue": queue, "since_ms": since_ms, "runs_max": runs_max}
+        rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, values)
         return rows[0][0], [(at_ms, how_many) for _, at_ms, how_many in rows if at_ms is not None]
 
     async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:

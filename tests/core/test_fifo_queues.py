@@ -3,7 +3,7 @@
 import pytest
 
 from broker.core.absent import Absent, Read
-from broker.core.arrivals import Arrivals
+from broker.core.arrivals import RUNS_MAX, Arrivals
 from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
@@ -215,9 +215,23 @@ def reads_for_counts(bench: Bench, queue: Queue) -> tuple[Read, ...]:
 
 
 def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
-    arrivals = Arrivals(None)
-    arrivals.start_log()
-    arrivals.restore(0, [(at_ms, 1) for at_ms in range(1, 100_001)], [100_001, 100_002])
-    assert len(arrivals._runs) <= 10_002
-    assert arrivals.after(0) == 100_002
-    assert arrivals.after(100_000) == 2
+    arrivals = Arrivals(0)
+    for at_ms in range(1, 100_001):
+        arrivals.add(1, at_ms)
+    assert len(arrivals._runs) <= RUNS_MAX
+    assert arrivals.after(0) == 100_000
+    assert arrivals.after(99_999) == 1
+
+
+def test_arrivals_are_read_in_bounded_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.core.fifo.RUNS_MAX", 10)
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
+    for n in range(100):
+        bench.send(fifo, str(n), group="a")
+        bench.advance(1)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert isinstance(fifo, FifoQueue)
+    assert bench.counts(fifo) == (0, 0, 100)
+    assert len(fifo.arrivals._runs) == 10

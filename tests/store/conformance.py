@@ -390,10 +390,17 @@ class StoreConformance:
         times = [10, 20, 20, 30, 30, 30]
         commit(*(message(n, enqueued_at_ms=at) for n, at in enumerate(times, 1)), lease(4, 9))
         commit(message(7, enqueued_at_ms=40, lane=LANE_LATER), message(8, queue=2, enqueued_at_ms=40))
-        assert read(store.newest_arrivals(1, 0)) == (2, [(10, 1), (20, 2), (30, 2)])
-        assert read(store.newest_arrivals(1, 10)) == (2, [(20, 2), (30, 2)])
-        assert read(store.newest_arrivals(1, 30)) == (2, [])
-        assert read(store.newest_arrivals(99, 0)) == (2, [])
+        assert read(store.newest_arrivals(1, 0, runs_max=10)) == (2, [(10, 1), (20, 2), (30, 2)])
+        assert read(store.newest_arrivals(1, 10, runs_max=10)) == (2, [(20, 2), (30, 2)])
+        assert read(store.newest_arrivals(1, 30, runs_max=10)) == (2, [])
+        assert read(store.newest_arrivals(99, 0, runs_max=10)) == (2, [])
+
+    def test_arrivals_at_many_times_are_counted_in_few_runs(self, store: Store, commit: Any) -> None:
+        commit(*(message(n, enqueued_at_ms=n) for n in range(1, 101)))
+        number, runs = read(store.newest_arrivals(1, 0, runs_max=10))
+        assert (number, len(runs)) == (1, 10)
+        assert runs == [(at_ms, 10) for at_ms in range(10, 101, 10)]
+        assert sum(count for _, count in read(store.newest_arrivals(1, 5, runs_max=10))[1]) == 95
 
     def test_reads_carry_the_number_of_the_last_batch(self, store: Store, commit: Any) -> None:
         for number in (1, 2, 3):
