@@ -277,6 +277,7 @@ class Engine(Registry):
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
         self._used.pop(queue, None)
+        self.moves.forget_source(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
         self._dismiss(queue)

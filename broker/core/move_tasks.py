@@ -12,6 +12,7 @@ import msgspec
 from broker.core.deadlines import Deadlines
 from broker.core.errors import UnsupportedOperation
 from broker.core.ledger import Ledger
+from broker.core.limits import DEAD_LETTERS_PER_CALL
 from broker.core.message import Message
 from broker.core.queue import Queue
 from broker.core.queue_state import Counts
@@ -83,6 +84,11 @@ class MoveTasks:
         for task in list(self._tasks.values()):
             self._delete(task)
 
+    def forget_source(self, source: Queue) -> None:
+        """The queue is gone, and nobody can ask for its tasks any more."""
+        for task in self.of_source(source):
+            self._delete(task)
+
     def start(self, source: Queue, destination: Queue | None, per_second: int | None) -> MoveTask:
         """Begin to move what is visible in `source`. Raises UnsupportedOperation while another task does, Absent."""
         if any(t.status in ("RUNNING", "CANCELLING") for t in self.of_source(source)):
@@ -108,7 +114,7 @@ class MoveTasks:
 
     def of_source(self, source: Queue) -> list[MoveTask]:
         """The tasks of a source queue, newest first."""
-        found = [t for t in self._tasks.values() if t.source == source.name]
+        found = [t for t in reversed(self._tasks.values()) if t.source == source.name]
         return sorted(found, key=lambda t: t.started_at_ms, reverse=True)
 
     def find(self, task_id: str) -> MoveTask | None:
@@ -150,7 +156,7 @@ class MoveTasks:
 
     def _move_some(self, task: MoveTask, source: Queue, count: int) -> bool:
         engine, now_ms = self._engine, self._engine.ledger.now_ms()
-        engine.ledger.reserve(count)
+        engine.ledger.reserve(count + DEAD_LETTERS_PER_CALL)
         selection = source.select(count, now_ms)
         messages = sorted(selection.picked + selection.dead, key=lambda m: m.order)
         targets = [self._target(task, source, m) for m in messages]

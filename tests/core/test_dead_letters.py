@@ -234,3 +234,26 @@ def test_a_restart_in_the_middle_neither_loses_nor_repeats(bench: Bench) -> None
     bench.advance(5_000)
     assert (task.status, task.moved) == ("COMPLETED", 10)
     assert bench.counts(bench.find("work")) == (10, 0, 0)
+
+
+def test_of_tasks_that_began_at_the_same_instant_the_last_is_the_newest(bench: Bench) -> None:
+    _, dead = pair(bench)
+    started = []
+    for _ in range(12):
+        started.append(bench.call(bench.engine.moves.start, dead, None, None))
+        bench.settle_down()
+    assert bench.engine.moves.of_source(dead) == started[:1:-1]
+
+
+def test_the_tasks_of_a_queue_go_with_it(bench: Bench) -> None:
+    for _ in range(3):
+        work, dead = pair(bench)
+        bench.send(work, "a")
+        kill(bench, work)
+        bench.call(bench.engine.moves.start, dead, None, 1)
+        bench.engine.delete_queue(dead)
+        bench.engine.delete_queue(work)
+        bench.settle_down()
+    bench.commit()
+    assert bench.engine.moves._tasks == {}
+    assert not bench.store.resources
