@@ -11,11 +11,13 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from broker.core.absent import Absent, Read
+from broker.core.ledger import Ledger
 from broker.core.limits import DEDUPLICATION_MS
 from broker.store.changes import Batch, DeduplicationRow
 
 BUCKET_MS: Final = 60_000
 _RECENT_MAX: Final = 1_000
+_ENTRY_BYTES: Final = 400  # of memory (measured)
 _LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
 _FILTER_KEYS: Final = 4_096  # of the first filter of a bucket; each further one is twice as large
 _BITS_PER_KEY: Final = 16  # with four probes: about 1 in 400 new IDs is looked up for nothing
@@ -38,17 +40,19 @@ def digest_of(scope: str | None, deduplication_id: str) -> bytes:
 class _Filter:
     """A Bloom filter of one bucket; grows by doubling, so that its error rate holds."""
 
-    __slots__ = ("_layers", "_room")
+    __slots__ = ("_layers", "_room", "memory_bytes")
 
     def __init__(self) -> None:
         self._layers: list[tuple[bytearray, int]] = []
         self._room = 0
+        self.memory_bytes = 0
 
     def add(self, digest: bytes) -> None:
         if self._room == 0:
             keys = _FILTER_KEYS << len(self._layers)
             self._layers.append((bytearray(keys * _BITS_PER_KEY // 8), keys * _BITS_PER_KEY - 1))
             self._room = keys
+            self.memory_bytes += keys * _BITS_PER_KEY // 8
         self._room -= 1
         bits, mask = self._layers[-1]
         number = int.from_bytes(digest)
@@ -70,10 +74,12 @@ class _Answer(NamedTuple):
 
 
 class Deduplication:
-    """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget."""
+    """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget. `ledger`: has the memory budget."""
 
-    def __init__(self, queue: int, blind_until_ms: int) -> None:
+    def __init__(self, queue: int, blind_until_ms: int, ledger: Ledger | None = None) -> None:
         self._queue = queue
+        self._ledger = ledger
+        self.held_bytes = 0  # of the memory that all queues share
         self._blind_until_ms = blind_until_ms  # until then, entries from before the start may exist
         self._filters: dict[int, _Filter] = {}
         self._recent: OrderedDict[bytes, tuple[Entry, int]] = OrderedDict()  # with the batch that carries the entry
@@ -103,26 +109,45 @@ class Deduplication:
     def entry(self, digest: bytes, now_ms: int) -> Entry | None:
         """The entry of one digest that `find` has settled: within a batch, an earlier message may have taken its place.
 
-        The store's answer has served its purpose then; the entry, where there is one, is a recent one again.
+        One that the store knew is a recent one again. That an ID is new holds until it is added: the call may yet be repeated.
         """
         entry = self._entry(digest, now_ms)
-        if self._looked_up.pop(digest, None) is not None and entry is not None:
-            self._recent.setdefault(digest, (entry, 0))
+        if entry is not None and self._looked_up.pop(digest, None) is not None and digest not in self._recent:
+            self._hold(_ENTRY_BYTES)
+            self._recent[digest] = entry, 0
         return entry
 
     def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
-        """Remember an accepted message."""
+        """Remember an accepted message. What the store answered has served its purpose."""
+        self._looked_up.pop(digest, None)
         bucket = entry.sent_at_ms // BUCKET_MS
         filter_ = self._filters.get(bucket)
         if filter_ is None:
             self._expire(entry.sent_at_ms, batch)
             filter_ = self._filters[bucket] = _Filter()
+        before_bytes = filter_.memory_bytes
         filter_.add(digest)
+        self._hold(filter_.memory_bytes - before_bytes + (0 if digest in self._recent else _ENTRY_BYTES))
         self._recent[digest] = entry, batch.number
         self._recent.move_to_end(digest)
         batch.add_deduplication(
             DeduplicationRow(self._queue, bucket, digest, entry.sent_at_ms, entry.message_id, entry.order)
         )
+
+    def unload(self, now_ms: int) -> None:
+        """Forget what memory holds; the store has it all. Without filters, every ID is looked up for five minutes."""
+        if self._filters:
+            self._blind_until_ms = now_ms + DEDUPLICATION_MS
+            self._filters.clear()
+        self._evicted_batch = max([self._evicted_batch, *(batch for _, batch in self._recent.values())])
+        self._recent.clear()
+        self._looked_up.clear()
+        self._hold(-self.held_bytes)
+
+    def _hold(self, size: int) -> None:
+        self.held_bytes += size
+        if self._ledger is not None:
+            self._ledger.memory_bytes += size
 
     def _known(self, digest: bytes, now_ms: int) -> bool:
         if digest in self._recent:
@@ -154,13 +179,14 @@ class Deduplication:
             if not expired and len(self._recent) <= _RECENT_MAX:
                 return
             self._recent.popitem(last=False)
+            self._hold(-_ENTRY_BYTES)
             if not expired:
                 self._evicted_batch = max(self._evicted_batch, batch)
 
     def _expire(self, now_ms: int, batch: Batch) -> None:
         below = (now_ms - DEDUPLICATION_MS) // BUCKET_MS
         for bucket in [b for b in self._filters if b < below]:
-            del self._filters[bucket]
+            self._hold(-self._filters.pop(bucket).memory_bytes)
         if below > self._forgotten_below:
             self._forgotten_below = below
             batch.forget_deduplication(self._queue, below)

@@ -41,6 +41,10 @@ class FifoQueue(Queue):
         self.arrivals = Arrivals(None if not empty else 0)
         self._arrivals_read: Read | None = None
 
+    def unload(self) -> None:
+        super().unload()
+        self.deduplication.unload(self.ledger.now_ms())
+
     # Activation: every message in flight is brought into memory
 
     def activate(self) -> None:

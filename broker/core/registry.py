@@ -129,7 +129,7 @@ class Registry:
             created_at_ms=now_ms,
         )
         if isinstance(queue, FifoQueue):
-            queue.deduplication = Deduplication(queue.number, 0)
+            queue.deduplication = Deduplication(queue.number, 0, self.ledger)
         queue.reset_windows(empty=True)
         self._enlist(queue)
         self._record(queue)
@@ -265,7 +265,7 @@ class Registry:
         queue.modified_at_ms = record.modified_at_ms
         queue.purged_at_ms = record.purged_at_ms
         if isinstance(queue, FifoQueue):
-            queue.deduplication = Deduplication(queue.number, blind_until_ms)
+            queue.deduplication = Deduplication(queue.number, blind_until_ms, self.ledger)
         counters = recovered.counters.get(record.generation)
         if counters is None:
             queue.reset_windows(empty=True)

@@ -123,8 +123,24 @@ def test_answers_of_the_store_do_not_pile_up(bench: Bench, fifo: Queue) -> None:
     assert not fifo.deduplication._looked_up
 
 
-def test_what_was_never_seen_is_surely_new_without_a_look_up() -> None:
-    deduplication = Deduplication(1, blind_until_ms=0)
+def test_it_is_in_the_memory_budget_and_holds_when_it_leaves_memory(bench: Bench) -> None:
+    bench.ledger.memory_bytes_max = 100_000
+    queues = [bench.queue(f"q{n}.fifo", fifo=True) for n in range(20)]
+    firsts = []
+    for queue in queues:
+        firsts.append(send(bench, queue, "first"))
+        for n in range(100):
+            send(bench, queue, str(n))
+        bench.engine.purge_queue(queue)
+    assert bench.ledger.memory_bytes <= 100_000
+    assert [send(bench, queue, "first") for queue in queues] == firsts
+    for queue in queues:
+        bench.engine.delete_queue(queue)
+    assert bench.ledger.memory_bytes == 0
+
+
+def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
+    deduplication = Deduplication(1, 0, bench.ledger)
     batch = Batch(1)
     known = [digest_of(None, f"known-{n}") for n in range(20_000)]
     for digest in known:
