@@ -74,9 +74,9 @@ class _Answer(NamedTuple):
 
 
 class Deduplication:
-    """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget. `ledger`: has the memory budget."""
+    """The window of one FIFO queue or topic. `queue`: its number; a purge does not forget. `ledger`: has the memory budget."""
 
-    def __init__(self, queue: int, blind_until_ms: int, ledger: Ledger | None = None) -> None:
+    def __init__(self, queue: int, blind_until_ms: int, ledger: Ledger) -> None:
         self._queue = queue
         self._ledger = ledger
         self.held_bytes = 0  # of the memory that all queues share
@@ -134,10 +134,13 @@ class Deduplication:
             DeduplicationRow(self._queue, bucket, digest, entry.sent_at_ms, entry.message_id, entry.order)
         )
 
-    def unload(self, now_ms: int) -> None:
-        """Forget what memory holds; the store has it all. Without filters, every ID is looked up for five minutes."""
+    def unload(self) -> None:
+        """Forget what memory holds; the store has it all, or will with the batch that a look-up waits for.
+
+        Without filters, every ID is looked up for five minutes. Never between a call's `find` and its `entry`.
+        """
         if self._filters:
-            self._blind_until_ms = now_ms + DEDUPLICATION_MS
+            self._blind_until_ms = self._ledger.now_ms() + DEDUPLICATION_MS
             self._filters.clear()
         self._evicted_batch = max([self._evicted_batch, *(batch for _, batch in self._recent.values())])
         self._recent.clear()
@@ -146,8 +149,7 @@ class Deduplication:
 
     def _hold(self, size: int) -> None:
         self.held_bytes += size
-        if self._ledger is not None:
-            self._ledger.memory_bytes += size
+        self._ledger.memory_bytes += size
 
     def _known(self, digest: bytes, now_ms: int) -> bool:
         if digest in self._recent:

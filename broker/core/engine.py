@@ -7,7 +7,7 @@ makes a message available.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
@@ -34,6 +34,12 @@ Job = Callable[[], bool]  # one bounded step; True while there is more to do; ma
 _NOT_AVAILABLE: Final = "Message does not exist or is not available for visibility timeout change."
 
 
+class Holder(Protocol):
+    """What has a share of the memory budget, and can leave it to the store."""
+
+    def unload(self) -> None: ...
+
+
 class Engine(Registry):
     """See the module's text. `start_job` is set by whoever can run jobs in the background."""
 
@@ -41,7 +47,7 @@ class Engine(Registry):
         super().__init__(ledger, deadlines, cooldowns=cooldowns)
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
-        self._used: OrderedDict[Queue, None] = OrderedDict()  # the least recently used first
+        self._used: OrderedDict[Holder, None] = OrderedDict()  # the least recently used first
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -158,7 +164,7 @@ class Engine(Registry):
             queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
-        self._make_room(queue)
+        self.make_room(queue)
         if not deliveries and (selection.dead or selection.expired):
             raise Yield
         return deliveries
@@ -356,7 +362,7 @@ class Engine(Registry):
             self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
-        self._make_room(queue)
+        self.make_room(queue)
 
     # Retention
 
@@ -387,12 +393,22 @@ class Engine(Registry):
         self._used[queue] = None
         self._used.move_to_end(queue)
 
-    def _make_room(self, queue: Queue) -> None:
-        """Above the budget, queues that were not used lately leave memory; the store has their messages."""
+    def use(self, holder: Holder) -> None:
+        """Something beside the queues is about to take memory; its owner calls `make_room` afterwards."""
+        self._used[holder] = None
+        self._used.move_to_end(holder)
+
+    def drop(self, holder: Holder) -> None:
+        """It is gone, and gives back what it had."""
+        self._used.pop(holder, None)
+        holder.unload()
+
+    def make_room(self, holder: Holder) -> None:
+        """Above the budget, what was not used lately leaves memory, but for this one; the store has it all."""
         while self.ledger.memory_bytes > self.ledger.memory_bytes_max and len(self._used) > 1:
             other = next(iter(self._used))
-            if other is queue:
-                self._used.move_to_end(queue)
+            if other is holder:
+                self._used.move_to_end(holder)
                 other = next(iter(self._used))
             del self._used[other]
             other.unload()

@@ -43,7 +43,7 @@ class FifoQueue(Queue):
 
     def unload(self) -> None:
         super().unload()
-        self.deduplication.unload(self.ledger.now_ms())
+        self.deduplication.unload()
 
     # Activation: every message in flight is brought into memory
 

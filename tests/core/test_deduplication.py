@@ -139,6 +139,75 @@ def test_it_is_in_the_memory_budget_and_holds_when_it_leaves_memory(bench: Bench
     assert bench.ledger.memory_bytes == 0
 
 
+def test_an_entry_that_is_not_committed_yet_holds_when_it_leaves_memory(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    assert send(bench, fifo, "first") == first
+    fifo.unload()
+    bench.commit()
+    assert send(bench, fifo, "first") == first
+    assert bench.counts(fifo) == (1, 0, 0)
+
+
+def test_an_answer_from_before_it_left_memory_is_not_believed(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    message = Admitted(b"body", "", (), None, "g", "first", "me", None)
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(fifo, [message])
+    (read,) = absent.value.reads
+    bench.snapshot(read)
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    bench.fetch(read)
+    assert send(bench, fifo, "first") == first
+
+
+def test_what_left_memory_holds_for_its_five_minutes_across_a_restart(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    send(bench, fifo, "second")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    bench.advance(WINDOW_MS - 1)
+    assert send(bench, fifo, "first") == first
+    bench.advance(1)
+    assert send(bench, fifo, "first") != first
+
+
+def test_look_ups_end_five_minutes_after_it_left_memory(bench: Bench, fifo: Queue) -> None:
+    send(bench, fifo, "first")
+    bench.advance(1_000)
+    fifo.unload()
+    bench.advance(WINDOW_MS - 1)
+    new = [Admitted(b"body", "", (), None, "g", str(n), "me", None) for n in range(2)]
+    with pytest.raises(Absent):
+        bench.engine.send(fifo, new[:1])
+    bench.advance(1)
+    bench.engine.send(fifo, new[1:])
+
+
+def test_a_call_that_is_repeated_does_not_ask_the_store_again(bench: Bench) -> None:
+    bench.queue("a.fifo", fifo=True)
+    bench.queue("b.fifo", fifo=True)
+    bench.commit()
+    bench.restart()
+    a, b = bench.find("a.fifo"), bench.find("b.fifo")
+    message = Admitted(b"body", "", (), None, "g", "1", "me", None)
+    with pytest.raises(Absent) as absent:
+        bench.engine.fan_out([(a, [message])])
+    for read in absent.value.reads:
+        bench.fetch(read)
+    assert isinstance(a, FifoQueue)
+    assert a.deduplication.entry(digest_of(None, "1"), bench.clock.now_ms()) is None
+    with pytest.raises(Absent) as absent:
+        bench.engine.fan_out([(a, [message]), (b, [message])])
+    assert len(absent.value.reads) == 1
+
+
 def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
     deduplication = Deduplication(1, 0, bench.ledger)
     batch = Batch(1)

@@ -121,6 +121,7 @@ class _Known:
         self.digests = [_digest(topic, d) if topic.fifo and isinstance(d, Draft) else b"" for d in drafts]
         asked = [digest for digest in self.digests if digest]
         if asked:
+            plan.engine.use(topic.deduplication)
             topic.deduplication.find(asked, plan.now_ms, plan.engine.ledger.journal.newest)
 
     def original(self, digest: bytes) -> Entry | None:
@@ -136,8 +137,11 @@ class _Known:
 
     def remember(self) -> None:
         """The plan was applied."""
+        engine, deduplication = self._plan.engine, self._topic.deduplication
         for digest, entry in self._new.items():
-            self._topic.deduplication.add(digest, entry, self._plan.engine.ledger.batch)
+            deduplication.add(digest, entry, engine.ledger.batch)
+        if self._topic.fifo:
+            engine.make_room(deduplication)
 
 
 def _digest(topic: Topic, draft: Draft) -> bytes:

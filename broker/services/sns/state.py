@@ -60,7 +60,7 @@ class Topics:
         blind_until_ms = recovered.message_time_ms + DEDUPLICATION_MS
         for (kind, _), stored in recovered.resources.items():
             if kind == TOPIC_KIND:
-                self._enlist(Topic(_topic_decoder.decode(stored), blind_until_ms))
+                self._enlist(Topic(_topic_decoder.decode(stored), blind_until_ms, self.engine.ledger))
         for (kind, _), stored in recovered.resources.items():
             if kind == SUBSCRIPTION_KIND:
                 record = _subscription_decoder.decode(stored)
@@ -107,7 +107,7 @@ class Topics:
         ledger = self.engine.ledger
         ledger.reserve(1)
         record = TopicRecord(name, ledger.next_sequence(), ledger.now_ms(), attributes, tags)
-        topic = Topic(record, 0)
+        topic = Topic(record, 0, ledger)
         self._enlist(topic)
         self.record_topic(topic)
         return topic
@@ -133,6 +133,7 @@ class Topics:
         batch = self.engine.ledger.batch
         batch.delete_resource(TOPIC_KIND, topic.arn)
         if topic.fifo:
+            self.engine.drop(topic.deduplication)
             batch.forget_deduplication(topic.record.number, _ALL_BUCKETS)
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:

@@ -7,6 +7,7 @@ import msgspec
 import orjson
 
 from broker.core.deduplication import Deduplication
+from broker.core.ledger import Ledger
 from broker.core.settings import QueueName, QueueSettings, queue_name_of_arn
 from broker.services.filtering.policy import FilterPolicy, Scope, compile_filter
 from broker.services.sns.delivery_policy import EffectivePolicy, effective
@@ -87,11 +88,11 @@ class Topic:
         "deduplication",
     )
 
-    def __init__(self, record: TopicRecord, blind_until_ms: int) -> None:
+    def __init__(self, record: TopicRecord, blind_until_ms: int, ledger: Ledger) -> None:
         self.name = record.name
         self.arn = record.name.arn
         self.subscriptions: dict[str, Subscription] = {}
-        self.deduplication = Deduplication(record.number, blind_until_ms)
+        self.deduplication = Deduplication(record.number, blind_until_ms, ledger)
         self.archived_in_batch = 0  # the newest batch that holds a message for the archive
         self.record = record
         self.derive()
