@@ -83,20 +83,24 @@ class _Reader:
         self._raw: _ReadConnection | None = None
 
     async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-        connection = self._connection or await self._open()
         try:
+            connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
     async def _open(self) -> aiosqlite.Connection:
         async with self._opening:
             if self._connection is None:
                 connection = await aiosqlite.connect(self._path, isolation_level=None, factory=self._make)
-                await connection.execute_fetchall(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-                await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KB}")
-                if self._query_only:
-                    await connection.execute_fetchall("PRAGMA query_only = ON")
+                try:
+                    await connection.execute_fetchall(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+                    await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KB}")
+                    if self._query_only:
+                        await connection.execute_fetchall("PRAGMA query_only = ON")
+                except BaseException:
+                    await connection.close()  # with its thread
+                    raise
                 self._connection = connection
             return self._connection
 
