@@ -109,8 +109,8 @@ class Store(Protocol):
     ) -> Page:
         """Messages of LANE_READY with order > after_order, in order, with content; not those of `skip_groups` (it may be long).
 
-        `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings the bodies to
-        `bytes_max` bytes (at least one row is returned if there is one). Cost: the rows skipped are passed over in C.
+        `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings contents and bodies
+        to `bytes_max` bytes (at least one row is returned if there is one). Cost: the rows skipped are passed over in C.
         """
         ...
 

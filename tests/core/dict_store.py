@@ -97,7 +97,7 @@ class DictStore:
             if len(taken) >= limit or (taken and size >= bytes_max):
                 break
             taken.append(row)
-            size += len(row.body or b"")
+            size += len(row.content or b"") + len(row.body or b"")
         return Page(self.batch_number, taken, len(taken) < len(rows))
 
     async def scan(
