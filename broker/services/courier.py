@@ -70,7 +70,9 @@ class Courier(ABC):
 
     async def _fetch(self) -> None:
         """Bring in what the receive could not do without, and go on."""
-        leased = await self.runtime.call(self._receive)
+        leased = await self.runtime.insist(self._receive)
+        if leased is None:
+            return
         if leased:
             self.carry(leased)
         await self.runtime.call(self.go_on)

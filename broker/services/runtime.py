@@ -29,7 +29,7 @@ T = TypeVar("T")
 P = TypeVar("P", bound="Part")
 
 GRANT: Final = 1_000_000
-_RETRY_S: Final = 1.0  # how long a job lets a store be that could not be read
+_RETRY_S: Final = 1.0  # how long work in the background lets a store be that could not be read
 _log = logging.getLogger("pombo.runtime")
 
 
@@ -243,15 +243,22 @@ class Runtime:
 
     async def _run_job(self, job: Job) -> None:
         failures = self._failures
-        while self._failures == failures:  # after a failed commit recovery starts it again
+        while self._failures == failures and await self.insist(job):
+            await asyncio.sleep(0)
+
+    async def insist(self, operation: Callable[..., T], *args: Any) -> T | None:
+        """Like `call`, for work in the background: made again after a moment while the store cannot be read.
+
+        None after a failed commit: recovery starts it again.
+        """
+        failures = self._failures
+        while self._failures == failures:
             try:
-                if not await self.call(job):
-                    return
+                return await self.call(operation, *args)
             except ServiceUnavailable as error:
-                _log.warning("a background job has to wait: %s", error)
+                _log.warning("work in the background has to wait: %s", error)
                 await asyncio.sleep(_RETRY_S if self._failures == failures else 0)
-            else:
-                await asyncio.sleep(0)
+        return None
 
     def start_work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the requests. It counts as under way from here on."""

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from broker.clock import Chance, ManualClock
 from broker.core import limits
 from broker.core.errors import OverLimit
-from broker.core.message import Admitted
+from broker.core.message import Admitted, Delivery
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings
 from broker.errors import ServiceUnavailable
 from broker.services.context import Call
+from broker.services.courier import Courier
 from broker.services.runtime import Runtime
 from broker.services.sqs.delete import DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry, delete_message_batch
 from broker.services.timekeeper import Timekeeper
@@ -329,3 +330,53 @@ async def test_a_batch_whose_first_delete_was_undone_does_not_succeed(harness: H
     with pytest.raises(ServiceUnavailable):
         await delete_message_batch(call, DeleteMessageBatchRequest(queue_url=f"/{NAME.account}/q", entries=entries))
     assert sum(await harness.counts()) == 2
+
+
+class Carrying(Courier):
+    """Empties the harness's queue."""
+
+    def __init__(self, harness: Harness) -> None:
+        super().__init__(harness.runtime)
+        self.carried: list[Delivery] = []
+
+    def find(self) -> Queue | None:
+        return self.runtime.engine.queues_by_name.get(NAME)
+
+    def room(self) -> int:
+        return 10
+
+    def visibility_ms(self, queue: Queue) -> int:
+        return 30_000
+
+    def carry(self, leased: Sequence[Delivery]) -> None:
+        self.carried += leased
+
+
+async def test_a_courier_goes_on_when_the_store_can_be_read_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.services.runtime._RETRY_S", 0)
+    await harness.send()
+    harness.queue.unload()
+    failures = fail_reads(harness, monkeypatch, "scan", 2)
+    courier = Carrying(harness)
+    courier.go_on()
+    await asyncio.wait_for(harness.runtime.quiet(), 10)
+    assert not failures
+    assert len(courier.carried) == 1
+    await harness.send()
+    assert len(courier.carried) == 2
+
+
+def fail_reads(harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> list[StoreError]:
+    """Let that many reads of one kind fail; those that are still to come."""
+    failures = [StoreError("an I/O error")] * times
+    read = getattr(harness.store, name)
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await read(*arguments, **options)
+
+    monkeypatch.setattr(harness.store, name, failing)
+    return failures
