@@ -325,7 +325,12 @@ class Engine(Registry):
                 deliveries = self._receive(queue, waiter.count, waiter.visibility_ms, waiter.attempt_id)
             except OverLimit:
                 return False
-            except (Absent, Yield, ServiceUnavailable):
+            except Absent as absent:
+                # They are under way even if the caller is gone when it is told to make its call again.
+                for read in absent.reads:
+                    self.ledger.prefetch(read)
+                deliveries = None
+            except (Yield, ServiceUnavailable):
                 deliveries = None
             if deliveries is not None and not deliveries:
                 return False

@@ -40,6 +40,7 @@ class FifoQueue(Queue):
         self._activated_to = 0
         self.arrivals = Arrivals(None if not empty else 0)
         self._arrivals_read: Read | None = None
+        self._content_read = None
 
     def unload(self) -> None:
         super().unload()

@@ -306,6 +306,7 @@ class Runtime:
                 result = await read.fetch(self.store)
             except StoreError as error:
                 _log.error("a read failed: %s", error)
+                read.fail(read)
                 raise ServiceUnavailable(
                     "The service is temporarily unavailable: messages could not be read."
                 ) from error

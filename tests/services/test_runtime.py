@@ -380,3 +380,19 @@ def fail_reads(harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str, tim
 
     monkeypatch.setattr(harness.store, name, failing)
     return failures
+
+
+async def test_a_read_that_failed_leaves_nothing_behind(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harness.send()
+    (delivery,) = await harness.call(harness.runtime.engine.receive, harness.queue, 1, 30_000)
+    harness.queue.unload()
+    fail_reads(harness, monkeypatch, "messages", 3)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+    assert harness.queue.reads == []
+    await harness.send()
+    await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+    assert await harness.counts() == (1, 0, 0)
+    assert len(await harness.call(harness.runtime.engine.receive, harness.queue, 10, 30_000)) == 1
+    assert await harness.counts() == (0, 1, 0)
