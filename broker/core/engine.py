@@ -5,9 +5,8 @@ one that needs rows which memory does not hold changes nothing and raises Absent
 makes a message available.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
@@ -23,6 +22,7 @@ from broker.core.queue import Queue
 from broker.core.queue_state import Counts
 from broker.core.receipt import Receipt
 from broker.core.registry import Registry
+from broker.core.residents import Residents
 from broker.core.settings import QueueSettings
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
@@ -34,12 +34,6 @@ Job = Callable[[], bool]  # one bounded step; True while there is more to do; ma
 _NOT_AVAILABLE: Final = "Message does not exist or is not available for visibility timeout change."
 
 
-class Holder(Protocol):
-    """What has a share of the memory budget, and can leave it to the store."""
-
-    def unload(self) -> None: ...
-
-
 class Engine(Registry):
     """See the module's text. `start_job` is set by whoever can run jobs in the background."""
 
@@ -47,7 +41,7 @@ class Engine(Registry):
         super().__init__(ledger, deadlines, cooldowns=cooldowns)
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
-        self._used: OrderedDict[Holder, None] = OrderedDict()  # the least recently used first
+        self.residents = Residents(ledger)
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -61,7 +55,7 @@ class Engine(Registry):
             queue.deleted = True
             queue.invalidate_reads()
             self._dismiss(queue)
-        self._used.clear()
+        self.residents.clear()
         self.moves.forget()
         super().forget()
 
@@ -164,7 +158,7 @@ class Engine(Registry):
             queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
-        self.make_room(queue)
+        self.residents.make_room(queue)
         if not deliveries and (selection.dead or selection.expired):
             raise Yield
         return deliveries
@@ -282,7 +276,7 @@ class Engine(Registry):
 
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
-        self._used.pop(queue, None)
+        self.residents.leave(queue)
         self.moves.forget_source(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
@@ -367,7 +361,7 @@ class Engine(Registry):
             self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
-        self.make_room(queue)
+        self.residents.make_room(queue)
 
     # Retention
 
@@ -395,25 +389,4 @@ class Engine(Registry):
     def _use(self, queue: Queue) -> None:
         if queue.deleted:
             raise QueueDoesNotExist
-        self._used[queue] = None
-        self._used.move_to_end(queue)
-
-    def use(self, holder: Holder) -> None:
-        """Something beside the queues is about to take memory; its owner calls `make_room` afterwards."""
-        self._used[holder] = None
-        self._used.move_to_end(holder)
-
-    def drop(self, holder: Holder) -> None:
-        """It is gone, and gives back what it had."""
-        self._used.pop(holder, None)
-        holder.unload()
-
-    def make_room(self, holder: Holder) -> None:
-        """Above the budget, what was not used lately leaves memory, but for this one; the store has it all."""
-        while self.ledger.memory_bytes > self.ledger.memory_bytes_max and len(self._used) > 1:
-            other = next(iter(self._used))
-            if other is holder:
-                self._used.move_to_end(holder)
-                other = next(iter(self._used))
-            del self._used[other]
-            other.unload()
+        self.residents.use(queue)

@@ -133,7 +133,8 @@ class Topics:
         batch = self.engine.ledger.batch
         batch.delete_resource(TOPIC_KIND, topic.arn)
         if topic.fifo:
-            self.engine.drop(topic.deduplication)
+            topic.deduplication.unload()
+            self.engine.residents.leave(topic.deduplication)
             batch.forget_deduplication(topic.record.number, _ALL_BUCKETS)
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:

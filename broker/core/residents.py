@@ -1,0 +1,49 @@
+"""Who gives way when the memory budget is used up: what was not used lately.
+
+Everything that has a share of the budget (`Ledger.memory_bytes`) leaves its memory to the store when it is told to; the store
+has it all. This module knows nothing of what it is.
+"""
+
+from collections import OrderedDict
+from typing import Protocol
+
+from broker.core.ledger import Ledger
+
+
+class Holder(Protocol):
+    """A queue, or the deduplication of a topic."""
+
+    def unload(self) -> None:
+        """Forget what memory holds, and give its bytes back."""
+        ...
+
+
+class Residents:
+    """Those that may have something in memory, the least recently used first."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._used: OrderedDict[Holder, None] = OrderedDict()
+
+    def use(self, holder: Holder) -> None:
+        """It is about to take memory. Whoever makes it do so calls `make_room` afterwards."""
+        self._used[holder] = None
+        self._used.move_to_end(holder)
+
+    def leave(self, holder: Holder) -> None:
+        """It is gone. Its owner has unloaded it."""
+        self._used.pop(holder, None)
+
+    def clear(self) -> None:
+        """All memory was dropped."""
+        self._used.clear()
+
+    def make_room(self, holder: Holder) -> None:
+        """Above the budget, others leave memory until this one fits."""
+        while self._ledger.memory_bytes > self._ledger.memory_bytes_max and len(self._used) > 1:
+            other = next(iter(self._used))
+            if other is holder:
+                self._used.move_to_end(holder)
+                other = next(iter(self._used))
+            del self._used[other]
+            other.unload()
