@@ -6,6 +6,7 @@ The queue's delay is not written to messages: it counts from their arrival and c
 """
 
 from heapq import heappop, heappush
+from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
@@ -18,6 +19,8 @@ from broker.core.queue_state import Counts
 from broker.core.timed import Timed
 from broker.core.window import Group, Waiting
 from broker.store.base import Page
+
+_READS_MAX: Final = 10  # of groups, for one receive
 
 
 class FifoQueue(Queue):
@@ -130,15 +133,7 @@ class FifoQueue(Queue):
 
     def _ask_for_more(self) -> None:
         """Memory holds nothing that may be received. Raises Absent where the store may."""
-        reads: list[Read] = []
-        for name in list(self.hungry):
-            group = self.waiting.groups.get(name)
-            if group is None or group.in_flight or group.messages or not group.more:
-                self.hungry.discard(name)
-                if group is not None:
-                    self.waiting.announce(group)
-            elif len(reads) < 10:
-                reads.append(self._group_read(group))
+        reads = self._reads_for_hungry()
         if not self.waiting.scan_done and not self._all_delayed():
             if self.waiting.count >= limits.WAITING_MAX:
                 for group in list(self.waiting.groups.values()):
@@ -147,6 +142,23 @@ class FifoQueue(Queue):
             reads.append(self._scan_read())
         if reads:
             raise Absent(*reads)
+
+    def _reads_for_hungry(self) -> list[Read]:
+        """Those of some groups. Looks at few more: what is not hungry any more is looked at once."""
+        reads: list[Read] = []
+        sated: list[str] = []
+        for name in self.hungry:
+            group = self.waiting.groups.get(name)
+            if group is None or group.in_flight or group.messages or not group.more:
+                sated.append(name)
+                if group is not None:
+                    self.waiting.announce(group)
+            else:
+                reads.append(self._group_read(group))
+                if len(reads) == _READS_MAX:
+                    break
+        self.hungry.difference_update(sated)
+        return reads
 
     def _all_delayed(self) -> bool:
         """Whether a head in memory is still delayed: what lies further back arrived later and is delayed too."""

@@ -1,5 +1,7 @@
 """FIFO queues: order and locks of groups, delays, repeated receives. Source: SQS Developer Guide; recorded replies."""
 
+from typing import Any
+
 import pytest
 
 from broker.core.absent import Absent, Read
@@ -8,6 +10,7 @@ from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
 from broker.core.settings import QueueSettings
+from broker.core.window import Group
 from tests.core.bench import Bench
 
 
@@ -235,3 +238,31 @@ def test_arrivals_are_read_in_bounded_runs(bench: Bench, monkeypatch: pytest.Mon
     assert isinstance(fifo, FifoQueue)
     assert bench.counts(fifo) == (0, 0, 100)
     assert len(fifo.arrivals._runs) == 10
+
+
+class Counted(dict[str | None, Group]):
+    """Groups, and how many were looked up."""
+
+    looked_up = 0
+
+    def get(self, *arguments: Any) -> Any:
+        self.looked_up += 1
+        return super().get(*arguments)
+
+
+def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.core.limits.GROUP_MAX", 1)
+    fifo = bench.queue("q.fifo", fifo=True)
+    assert isinstance(fifo, FifoQueue)
+    for n in range(300):
+        bench.send(fifo, f"a{n}", f"b{n}", group=f"g{n}")
+    for _ in range(30):
+        for delivery in bench.receive(fifo):
+            bench.delete(fifo, delivery.receipt_handle)
+    assert len(fifo.hungry) == 300
+    groups = fifo.waiting.groups = Counted(fifo.waiting.groups)
+    with pytest.raises(Absent) as absent:
+        bench.engine.receive(fifo, 10, 30_000)
+    assert len(absent.value.reads) == 10
+    assert groups.looked_up < 20
+    assert sorted(body for _ in range(30) for body in bench.bodies(fifo)) == sorted(f"b{n}" for n in range(300))
