@@ -9,7 +9,7 @@ from broker.core.arrivals import RUNS_MAX, Arrivals
 from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
-from broker.core.settings import QueueSettings
+from broker.core.settings import QueueSettings, Redrive
 from broker.core.window import Group
 from tests.core.bench import Bench
 
@@ -227,7 +227,7 @@ def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
 
 
 def test_arrivals_are_read_in_bounded_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.core.fifo.RUNS_MAX", 10)
+    monkeypatch.setattr("broker.core.fifo_reads.RUNS_MAX", 10)
     fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
     for n in range(100):
         bench.send(fifo, str(n), group="a")
@@ -266,3 +266,35 @@ def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, m
     assert len(absent.value.reads) == 10
     assert groups.looked_up < 20
     assert sorted(body for _ in range(30) for body in bench.bodies(fifo)) == sorted(f"b{n}" for n in range(300))
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_message_that_was_moved_in_is_received_while_those_before_it_are_delayed(
+    bench: Bench, restarted: bool
+) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=60_000)
+    work = bench.queue("work.fifo", fifo=True, redrive=Redrive(fifo.name, 1))
+    for n in range(40):
+        bench.send(fifo, f"delayed-{n}", group=f"g{n}")
+    bench.settle_down()
+    assert bench.receive(fifo) == []
+    for n in range(4):
+        bench.send(work, f"dead-{n}", group=f"dead-{n % 2}")
+    bench.send(work, "behind a delayed one", group="g39")
+    for _ in range(4):
+        bench.receive(work, visibility_ms=0)
+        bench.settle_down()
+    assert bench.counts(fifo) == (5, 0, 40)
+    if restarted:
+        bench.commit()
+        bench.restart()
+        fifo = bench.find("q.fifo")
+    with pytest.raises(Absent):
+        bench.engine.receive(fifo, 10, 30_000)
+    found = bench.receive(fifo) + bench.receive(fifo)
+    assert sorted(d.body for d in found) == [b"dead-0", b"dead-1", b"dead-2", b"dead-3"]
+    assert bench.receive(fifo) == []
+    assert bench.engine.receive(fifo, 10, 30_000) == []  # without asking the store again
+    bench.advance(60_000)
+    assert {d.body for _ in range(20) for d in bench.receive(fifo)} >= {b"delayed-39", b"behind a delayed one"}
