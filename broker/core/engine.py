@@ -267,11 +267,11 @@ class Engine(Registry):
         if queue.waiters:
             self.serve(queue)
 
-    def reset(self) -> None:
-        """Delete every queue of every account, and every move task. All names are free at once, cooldowns or not."""
-        self.moves.forget_all()
-        for queue in self.queues():
-            self.delete_queue(queue)
+    def reset(self, queues: Sequence[Queue]) -> None:
+        """Delete these queues of whatever account, with their move tasks. All names are free at once, cooldowns or not."""
+        for queue in queues:
+            if not queue.deleted:
+                self.delete_queue(queue)
         self.free_names()
 
     def delete_queue(self, queue: Queue) -> None:

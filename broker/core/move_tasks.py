@@ -83,11 +83,6 @@ class MoveTasks:
         self._tasks.clear()
         self._by_source.clear()
 
-    def forget_all(self) -> None:
-        """Delete every task, with its record."""
-        for task in list(self._tasks.values()):
-            self._delete(task)
-
     def forget_source(self, source: Queue) -> None:
         """The queue is gone, and nobody can ask for its tasks any more."""
         for task in self.of_source(source):

@@ -29,6 +29,7 @@ T = TypeVar("T")
 P = TypeVar("P", bound="Part")
 
 GRANT: Final = 1_000_000
+_QUEUES_AT_ONCE: Final = 1_000  # of a reset: about ten milliseconds
 _RETRY_S: Final = 1.0  # how long work in the background lets a store be that could not be read
 _log = logging.getLogger("pombo.runtime")
 
@@ -45,7 +46,7 @@ class Part(Protocol):
         ...
 
     def reset(self) -> None:
-        """Delete everything, in the call that deletes every queue."""
+        """Delete everything, in the call that begins to delete every queue."""
         ...
 
 
@@ -227,13 +228,23 @@ class Runtime:
         return self.commits.durable()
 
     async def reset(self) -> None:
-        """Delete everything in every account and region."""
-        await self.call(self._reset)
+        """Delete everything in every account and region. Where queues are many, others are served between them."""
+        failures = self._failures
+        queues = await self.call(self._reset)
+        while queues:
+            await asyncio.sleep(0)
+            if self._failures != failures:
+                raise ServiceUnavailable("The service is temporarily unavailable: not everything is deleted.")
+            await self.call(self.engine.reset, queues[:_QUEUES_AT_ONCE])
+            del queues[:_QUEUES_AT_ONCE]
 
-    def _reset(self) -> None:
+    def _reset(self) -> list[Queue]:
+        """What queues are left to delete."""
         for part in self._parts.values():
             part.reset()
-        self.engine.reset()
+        queues = self.engine.queues()
+        self.engine.reset(queues[:_QUEUES_AT_ONCE])
+        return queues[_QUEUES_AT_ONCE:]
 
     # Jobs: what the manual clock waits for
 

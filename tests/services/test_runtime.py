@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -396,3 +397,35 @@ async def test_a_read_that_failed_leaves_nothing_behind(harness: Harness, monkey
     assert await harness.counts() == (1, 0, 0)
     assert len(await harness.call(harness.runtime.engine.receive, harness.queue, 10, 30_000)) == 1
     assert await harness.counts() == (0, 1, 0)
+
+
+async def test_a_reset_of_many_queues_lets_others_go_on(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.services.runtime._QUEUES_AT_ONCE", 10)
+    engine = harness.runtime.engine
+    for n in range(35):
+        await harness.call(engine.create_queue, NAME._replace(name=f"q{n}"), QueueSettings(), {}, {})
+    reset = asyncio.create_task(harness.runtime.reset())
+    left = []
+    while not reset.done():
+        left.append(len(engine.queues()))
+        await asyncio.sleep(0)
+        if len(left) == 2:
+            engine.create_queue(NAME._replace(name="new"), QueueSettings(), {}, {})
+    await reset
+    assert max(before - after for before, after in pairwise(left)) <= 10
+    assert [queue.name.name for queue in engine.queues()] == ["new"]
+
+
+async def test_a_reset_that_a_failed_commit_undid_does_not_succeed(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.services.runtime._QUEUES_AT_ONCE", 1)
+    engine = harness.runtime.engine
+    for n in range(2_000):
+        engine.create_queue(NAME._replace(name=f"q{n}"), QueueSettings(), {}, {})
+    await harness.send()
+    harness.store.failure = CommitFailed("the disk is full")
+    with pytest.raises(ServiceUnavailable):
+        await harness.runtime.reset()
+    assert await harness.counts() == (1, 0, 0)
+    assert len(engine.queues()) > 1
