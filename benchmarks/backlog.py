@@ -20,9 +20,9 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.broker_process import BrokerProcess
 from benchmarks.fill import queue_of
 from benchmarks.load_client import Connection
+from benchmarks.servers import BrokerProcess
 
 KINDS = ("plain", "delayed", "locked", "deduplicated", "noisy")
 CONNECTIONS = 16

@@ -1,17 +1,12 @@
-"""Clients on one broker: `python -m benchmarks.clients [--rounds 3]`: messages a second sent, and received and deleted.
+"""Clients on one broker: messages a second sent, and received and deleted.
 
 Messages of 1 KB, synchronous=full. Beside this project's Producer and Consumer: boto3 in a pool of threads and aiobotocore in as
 many tasks, as their examples go (a message to a send; receive ten, delete each when it is done), and with ten sent and ten
-deleted by one request, which programs must see to themselves. Rounds alternate; medians. Exit code 1 if Producer or Consumer
-brings less than three times what the others do as their examples go.
+deleted by one request, which programs must see to themselves. Rounds alternate.
 """
 
-import argparse
 import asyncio
 import itertools
-import statistics
-import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -20,17 +15,14 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import boto3
-import uvloop
 from aiobotocore.session import get_session
 from botocore.config import Config
 
-from benchmarks.broker_process import BrokerProcess
 from client.client import Client
 from client.consumer import Consumer
 from client.messages import Message
 from client.producer import Producer
 
-RATIO_MIN: Final = 3.0
 _AT_ONCE: Final = 16  # threads, or tasks
 _MESSAGES: Final = 2_000  # of a round
 _BODY: Final = "x" * 1024
@@ -203,31 +195,3 @@ async def rate(kind: Kind) -> float:
     began = time.perf_counter()
     done_s = await kind()
     return _MESSAGES / ((done_s or time.perf_counter()) - began)
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="pombo-bench-") as data:
-        broker = BrokerProcess(data)
-        try:
-            rates = uvloop.run(compare(broker.url, rounds))
-        finally:
-            broker.kill()
-    medians = {kind: statistics.median(measured) for kind, measured in rates.items()}
-    for kind, median in sorted(medians.items()):
-        ours = medians["consume, client" if kind.startswith("consume") else "send, client"]
-        print(f"{kind:26} median {median:6.0f} messages/s; the client: {ours / median:5.2f} times that")
-    holds = True
-    for what in ("send", "consume"):
-        for other in ("boto3", "aiobotocore"):
-            ratio = medians[f"{what}, client"] / medians[f"{what}, {other}"]
-            holds &= ratio >= RATIO_MIN
-            print(f"{'PASS' if ratio >= RATIO_MIN else 'FAIL'}  {what}: {ratio:.2f} times {other} (bound: {RATIO_MIN})")
-    sys.exit(0 if holds else 1)
-
-
-if __name__ == "__main__":
-    main()

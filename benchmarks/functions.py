@@ -1,25 +1,20 @@
-"""Functions: `python -m benchmarks.functions [--rounds 5]`: warm invocations a second, and messages a second from a queue.
+"""Functions: warm invocations a second, and messages a second from a queue.
 
 The function returns its event. RequestResponse invocations from one and from four connections, in Python and in Node; and 2,000
 messages of 1 KB in a queue, taken by a Python function in batches of one and of ten and, beside them, by four clients that receive
 and delete ten at a time. Durable throughout (synchronous=full). Rounds alternate; medians.
 """
 
-import argparse
 import asyncio
 import io
-import statistics
-import tempfile
 import time
 import zipfile
 from base64 import b64encode
-from collections import defaultdict
-from typing import Final, NamedTuple
+from typing import Final
 
-import uvloop
-
-from benchmarks.broker_process import BrokerProcess
+from benchmarks.figures import Measured
 from benchmarks.load_client import Connection
+from benchmarks.servers import BrokerProcess
 
 _FUNCTIONS: Final = "/2015-03-31/functions"
 _MAPPINGS: Final = "/2015-03-31/event-source-mappings/"
@@ -32,13 +27,6 @@ _INVOKES: Final = 400  # of a round
 _MESSAGES: Final = 2_000  # of a round
 _CLIENTS: Final = 4
 _BODY: Final = "x" * 1024
-
-
-class Measured(NamedTuple):
-    """What a round of one kind came to."""
-
-    rate: float  # invocations or messages a second
-    cpu_us: float  # of the broker, for each of them
 
 
 async def set_up(url: str) -> None:
@@ -143,36 +131,9 @@ async def one_round(broker: BrokerProcess, number: int) -> dict[str, Measured]:
 
 
 def _measured(broker: BrokerProcess, cpu_s: float, began: float, count: int) -> Measured:
-    return Measured(count / (time.perf_counter() - began), (broker.cpu_s() - cpu_s) / count * 1e6)
-
-
-async def compare(broker: BrokerProcess, rounds: int) -> dict[str, list[Measured]]:
-    """All rounds of each kind."""
-    await set_up(broker.url)
-    kinds: dict[str, list[Measured]] = defaultdict(list)
-    for number in range(rounds):
-        for kind, measured in (await one_round(broker, number)).items():
-            kinds[kind].append(measured)
-    return kinds
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="pombo-bench-") as data:
-        broker = BrokerProcess(data)
-        try:
-            kinds = uvloop.run(compare(broker, rounds))
-        finally:
-            broker.kill()
-    for kind, measured in kinds.items():
-        rates = sorted(m.rate for m in measured)
-        cpu_us = statistics.median(m.cpu_us for m in measured)
-        spread = f"{rates[0]:.0f} to {rates[-1]:.0f}"
-        print(f"{kind:18} median {statistics.median(rates):6.0f}/s  ({spread})  {cpu_us:5.0f} µs CPU of the broker")
-
-
-if __name__ == "__main__":
-    main()
+    return Measured(
+        rate=count / (time.perf_counter() - began),
+        cpu_us=(broker.cpu_s() - cpu_s) / count * 1e6,
+        resident_mb=broker.resident_mb(),
+        requests=count,
+    )

@@ -35,7 +35,7 @@ class Broker:
     async def start(self) -> None:
         """Recover, declare, listen. Raises StoreUnusable, ConfigError, OSError (the port)."""
         began_s = process_time_s()
-        gc.disable()  # recovery makes objects that stay: to look for garbage among them would take a third of the start
+        gc.disable()  # recovery makes objects that stay: looking for garbage among them would take a third of a long start
         try:
             await self._build()
             gc.collect()

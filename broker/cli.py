@@ -5,10 +5,10 @@ Those are entry points of the group `pombo.commands`: this package names none of
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -32,12 +32,16 @@ class Commands(click.Group):
     ENTRY_POINTS: Final = "pombo.commands"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        from importlib.metadata import entry_points  # for those who ask what there is, and for others' commands
+
         return sorted({*super().list_commands(ctx), *entry_points(group=self.ENTRY_POINTS).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
+        from importlib.metadata import entry_points
+
         for entry_point in entry_points(group=self.ENTRY_POINTS, name=cmd_name):
             loaded = entry_point.load()
             assert isinstance(loaded, click.Command), entry_point
@@ -112,6 +116,7 @@ def _run(settings: Config) -> None:
 
 
 async def _serve(settings: Config) -> None:
+    gc.disable()  # what is imported stays; Broker.start enables it
     from broker.app import Broker  # most of what there is to import: other commands start without it
 
     stop = asyncio.Event()

@@ -16,7 +16,8 @@ BANNED = re.compile(
     r"\btime\.(time|time_ns|monotonic|perf_counter)\(|\brandom\.|\buuid[14]\(|\bdatetime\.(now|utcnow)\(|os\.urandom\("
 )
 # The top of a connection, of a request, and of the writer's thread: whoever waits there is told.
-CATCHES_ALL = {"broker/wire/server.py": 1, "broker/wire/router.py": 3, "broker/store/group_commit.py": 1}
+CATCHES_ALL = {"broker/wire/full_http.py": 1, "broker/wire/router.py": 3, "broker/store/group_commit.py": 1}
+CATCHES_ALL["broker/wire/eager.py"] = 1  # passes on whatever it is thrown
 # It runs in a function's process, where there is no clock of ours; whatever a function raises goes to its caller.
 BOOTSTRAP = "broker/services/lambda_/runtime/bootstrap_python.py"
 CATCHES_ALL[BOOTSTRAP] = 2

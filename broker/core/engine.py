@@ -13,7 +13,7 @@ from broker.core.absent import Absent, Read, Yield
 from broker.core.attempts import Attempt
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry, digest_of
-from broker.core.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist, ReceiptHandleIsInvalid
+from broker.core.errors import InvalidParameterValue, OverLimit, ReceiptHandleIsInvalid
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
 from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
@@ -22,8 +22,8 @@ from broker.core.queue import Queue
 from broker.core.queue_state import Counts
 from broker.core.receipt import Receipt
 from broker.core.registry import Registry
-from broker.core.residents import Residents
 from broker.core.settings import QueueSettings
+from broker.core.usage import Usage
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import Recovered
@@ -41,7 +41,9 @@ class Engine(Registry):
         super().__init__(ledger, deadlines, cooldowns=cooldowns)
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
-        self.residents = Residents(ledger)
+        self.usage = Usage(ledger)
+        self._use = self.usage.use
+        self._make_room = self.usage.make_room
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -55,31 +57,42 @@ class Engine(Registry):
             queue.deleted = True
             queue.invalidate_reads()
             self._dismiss(queue)
-        self.residents.clear()
+        self.usage.clear()
         self.moves.forget()
         super().forget()
 
     # Sending
 
     def send(self, queue: Queue, messages: Sequence[Admitted]) -> list[Sent]:
-        """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original."""
-        return self.fan_out(((queue, messages),))[0]
+        """Accept messages, all or none, in this order. A duplicate of a FIFO queue is answered like its original.
+
+        Raises Absent, ServiceUnavailable.
+        """
+        self.ledger.check_room()
+        now_ms = self.ledger.now_ms()
+        if type(queue) is FifoQueue:
+            digests = self._digests(queue, messages, now_ms)
+            self.ledger.reserve(len(messages))
+            sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, digests, strict=True)]
+        else:
+            self._use(queue)
+            self.ledger.reserve(len(messages))
+            sent = [queue.send(m, now_ms)[1] for m in messages]
+        self.available(queue)
+        return sent
 
     def fan_out(self, parcels: Sequence[Parcel]) -> list[list[Sent]]:
         """Accept messages into several queues, all or none: the same as sending to each, in one transaction.
 
         A queue may be named once. Raises Absent, ServiceUnavailable.
         """
-        if not self.ledger.journal.room_for_messages:
-            raise ServiceUnavailable(
-                "The service is temporarily unavailable: there is no room for messages on the disk."
-            )
+        self.ledger.check_room()
         now_ms = self.ledger.now_ms()
-        digests = self._digests(parcels, now_ms)
+        digests = self._all_digests(parcels, now_ms)
         self.ledger.reserve(sum(len(messages) for _, messages in parcels))
         all_sent: list[list[Sent]] = []
         for (queue, messages), known in zip(parcels, digests, strict=True):
-            if isinstance(queue, FifoQueue):
+            if type(queue) is FifoQueue:
                 sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, known, strict=True)]
             else:
                 sent = [queue.send(m, now_ms)[1] for m in messages]
@@ -88,24 +101,31 @@ class Engine(Registry):
             self.available(queue)
         return all_sent
 
-    def _digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
+    def _all_digests(self, parcels: Sequence[Parcel], now_ms: int) -> list[list[bytes]]:
         """What FIFO queues remember each message by. Raises Absent where only the store knows whether they do."""
         found: list[list[bytes]] = []
         reads: list[Read] = []
         for queue, messages in parcels:
-            self._use(queue)
             digests: list[bytes] = []
-            if isinstance(queue, FifoQueue):
-                by_group = queue.settings.deduplicate_by_group
-                digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+            if type(queue) is FifoQueue:
                 try:
-                    queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+                    digests = self._digests(queue, messages, now_ms)
                 except Absent as absent:
                     reads += absent.reads
+            else:
+                self._use(queue)
             found.append(digests)
         if reads:
             raise Absent(*reads)
         return found
+
+    def _digests(self, queue: FifoQueue, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
+        """What the queue remembers each message by. Raises Absent where only the store knows whether it does."""
+        self._use(queue)
+        by_group = queue.settings.deduplicate_by_group
+        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+        queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+        return digests
 
     def _send_once(self, queue: FifoQueue, admitted: Admitted, digest: bytes, now_ms: int) -> Sent:
         original = queue.deduplication.entry(digest, now_ms)
@@ -129,7 +149,7 @@ class Engine(Registry):
     def _receive(self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None) -> list[Delivery]:
         self._use(queue)
         now_ms = self.ledger.now_ms()
-        if isinstance(queue, FifoQueue):
+        if type(queue) is FifoQueue:
             if attempt_id is not None:
                 repeated = self._repeat(queue, attempt_id, visibility_ms, now_ms)
                 if repeated is not None:
@@ -154,11 +174,11 @@ class Engine(Registry):
             assert target is not None
             queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
         deliveries = [self._hand_out(queue, m, visibility_ms, now_ms) for m in selection.picked]
-        if isinstance(queue, FifoQueue) and attempt_id is not None and deliveries:
+        if type(queue) is FifoQueue and attempt_id is not None and deliveries:
             queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
-        self.residents.make_room(queue)
+        self._make_room(queue)
         if not deliveries and (selection.dead or selection.expired):
             raise Yield
         return deliveries
@@ -267,16 +287,9 @@ class Engine(Registry):
         if queue.waiters:
             self.serve(queue)
 
-    def reset(self, queues: Sequence[Queue]) -> None:
-        """Delete these queues of whatever account, with their move tasks. All names are free at once, cooldowns or not."""
-        for queue in queues:
-            if not queue.deleted:
-                self.delete_queue(queue)
-        self.free_names()
-
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
-        self.residents.leave(queue)
+        self.usage.discard(queue)
         self.moves.forget_source(queue)
         self.deadlines.cancel(queue.wake_due)
         self.deadlines.cancel(queue.retention_due)
@@ -361,7 +374,7 @@ class Engine(Registry):
             self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
-        self.residents.make_room(queue)
+        self._make_room(queue)
 
     # Retention
 
@@ -383,10 +396,3 @@ class Engine(Registry):
         if not more:
             self.schedule_retention(queue)
         return more
-
-    # Memory
-
-    def _use(self, queue: Queue) -> None:
-        if queue.deleted:
-            raise QueueDoesNotExist
-        self.residents.use(queue)

@@ -67,6 +67,13 @@ class Ledger:
         self._next += 1
         return number
 
+    def check_room(self) -> None:
+        """Whether messages may be stored. Raises ServiceUnavailable for a moment after the disk was full."""
+        if not self.journal.room_for_messages:
+            raise ServiceUnavailable(
+                "The service is temporarily unavailable: there is no room for messages on the disk."
+            )
+
     def reserve(self, count: int) -> None:
         """Make sure that the next `count` sequence numbers are there: a call asks before it changes anything."""
         if self._end - self._next < SEQUENCES_LOW and not self._granted:

@@ -18,7 +18,7 @@ class Attribute(NamedTuple):
     value: bytes
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True):
+class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that was sent but the body. Written once; opaque to the store."""
 
     message_id: str
@@ -63,39 +63,22 @@ class Sent(NamedTuple):
     sequence_number: str | None  # FIFO queues only
 
 
-class Message:
+class Message(msgspec.Struct, eq=False, gc=False):
     """A message in memory. `content` and `body` may be dropped and read again; the rest is its state."""
 
-    __slots__ = (
-        "id",
-        "order",
-        "lane",
-        "group",
-        "enqueued_at_ms",
-        "leased",
-        "visible_at_ms",
-        "receive_count",
-        "first_received_at_ms",
-        "source",
-        "content",
-        "body",
-        "memory_bytes",
-    )
-
-    def __init__(self, id: int, order: int, lane: int, group: str | None, enqueued_at_ms: int) -> None:
-        self.id = id
-        self.order = order
-        self.lane = lane
-        self.group = group
-        self.enqueued_at_ms = enqueued_at_ms
-        self.leased = False
-        self.visible_at_ms = 0
-        self.receive_count = 0
-        self.first_received_at_ms = 0
-        self.source: str | None = None
-        self.content: Content | None = None
-        self.body: bytes | None = None
-        self.memory_bytes = 0
+    id: int
+    order: int
+    lane: int
+    group: str | None
+    enqueued_at_ms: int
+    leased: bool = False
+    visible_at_ms: int = 0
+    receive_count: int = 0
+    first_received_at_ms: int = 0
+    source: str | None = None
+    content: Content | None = None
+    body: bytes | None = None
+    memory_bytes: int = 0
 
     @classmethod
     def restore(cls, row: StoredMessage) -> "Message":

@@ -1,15 +1,15 @@
 """What a handler may touch: the request's identity (`Call`) and the broker behind it (`Runtime`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from broker.services.runtime import Runtime
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """One request, as far as a handler may know it."""
 
     runtime: "Runtime"

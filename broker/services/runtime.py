@@ -22,7 +22,7 @@ from broker.core.settings import QueueName
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitUncertain, Recovered, Store, StoreError
-from broker.store.group_commit import GroupCommit
+from broker.store.group_commit import GroupCommit, Parked
 
 T = TypeVar("T")
 
@@ -227,24 +227,29 @@ class Runtime:
         """What a reply computed now must wait for; None where everything that it may show is on disk."""
         return self.commits.durable()
 
+    def park(self, callback: Parked) -> bool:
+        """Call `callback` when everything that a reply computed now may show is on disk, or with the error of a failed commit.
+
+        False, and no call: it is.
+        """
+        return self.commits.park(callback)
+
     async def reset(self) -> None:
         """Delete everything in every account and region. Where queues are many, others are served between them."""
         failures = self._failures
-        queues = await self.call(self._reset)
+        queues = await self.call(self._reset_parts)
         while queues:
-            await asyncio.sleep(0)
             if self._failures != failures:
                 raise ServiceUnavailable("The service is temporarily unavailable: not everything is deleted.")
             await self.call(self.engine.reset, queues[:_QUEUES_AT_ONCE])
             del queues[:_QUEUES_AT_ONCE]
+            await asyncio.sleep(0)
 
-    def _reset(self) -> list[Queue]:
-        """What queues are left to delete."""
+    def _reset_parts(self) -> list[Queue]:
+        """Which queues are left to delete, in this turn of the event loop as far as may be."""
         for part in self._parts.values():
             part.reset()
-        queues = self.engine.queues()
-        self.engine.reset(queues[:_QUEUES_AT_ONCE])
-        return queues[_QUEUES_AT_ONCE:]
+        return self.engine.queues()
 
     # Jobs: what the manual clock waits for
 
@@ -258,10 +263,7 @@ class Runtime:
             await asyncio.sleep(0)
 
     async def insist(self, operation: Callable[..., T], *args: Any) -> T | None:
-        """Like `call`, for work in the background: made again after a moment while the store cannot be read.
-
-        None after a failed commit: recovery starts it again.
-        """
+        """Like `call`, but made again while the store cannot be read. None after a failed commit: recovery starts it again."""
         failures = self._failures
         while self._failures == failures:
             try:

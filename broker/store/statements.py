@@ -11,7 +11,7 @@ from typing import Final
 # table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with NULLs that select
 # nothing.
 
-ROWS_PER_STATEMENT: Final = (1, 4, 16, 64, 128, 256)
+ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256)
 
 
 class Rows:

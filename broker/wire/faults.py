@@ -1,6 +1,6 @@
 """Errors on the wire: the one place where an error becomes a status, headers and a body, for each protocol."""
 
-from xml.sax.saxutils import escape
+from html import escape
 
 import msgspec
 
@@ -131,4 +131,4 @@ def rest_fault(error: AwsError, request_id: str) -> HttpResponse:
 
 def escape_text(text: str) -> str:
     """Text between tags. A carriage return must be a reference, or parsers make a line feed of it."""
-    return escape(text, {'"': "&quot;", "\r": "&#xD;"})
+    return escape(text, quote=False).replace('"', "&quot;").replace("\r", "&#xD;")

@@ -1,11 +1,18 @@
 """A complete HTTP request and its reply, free of any HTTP library's types: all that the protocols need to see."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+# What a Host header may be. It comes back in queue URLs.
+HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::\d{1,5})?")
+
+Reply = Callable[["HttpResponse"], None]
 
 
-@dataclass(slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, eq=False):
     """A request whose body has been read and whose content encoding has been undone."""
 
     method: str
@@ -17,10 +24,9 @@ class HttpRequest:
     connected: Callable[[], bool] = lambda: True
 
 
-@dataclass(slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct):
     """A reply. Content-Length, Date and connection headers are the transport's."""
 
     status: int
     body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)

@@ -11,6 +11,7 @@ _HEADER: Final = re.compile(
 )
 _QUERY: Final = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
 _SCOPE: Final = re.compile(r"^([!-+\--.0-~]{0,128})/\d{8}/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/aws4_request$")
+_SCOPE_END: Final = "/aws4_request"
 _REMEMBERED_MAX: Final = 1_000
 
 
@@ -23,25 +24,33 @@ class Identity(NamedTuple):
     principal: str = DEFAULT_ACCOUNT  # the access key id, or the account
 
 
-_scopes: dict[tuple[str, str, str], Identity] = {}
+_known: dict[str, Identity] = {}  # by the beginning of an Authorization header, up to where the scope ends
 
 
 def identify(authorization: str | None, query_string: str) -> Identity:
     """The identity that a request claims. An access key id of 12 digits is an account of its own."""
-    match = None
     if authorization:
+        # What comes behind the scope differs from request to request; what comes before it a client repeats.
+        end = authorization.find(_SCOPE_END) + len(_SCOPE_END)
+        known = _known.get(authorization[:end])
+        if known is not None:
+            return known
         match = _HEADER.search(authorization)
-    elif "X-Amz-Credential=" in query_string:
+        if match is None:
+            return Identity()
+        identity = _identity(match)
+        if match.end() == end and len(_known) < _REMEMBERED_MAX:
+            _known[authorization[:end]] = identity
+        return identity
+    if "X-Amz-Credential=" in query_string:
         presigned = _QUERY.search(query_string)
         match = _SCOPE.match(unquote(presigned.group(1))) if presigned else None
-    if match is None:
-        return Identity()
-    key = (match.group(1), match.group(2), match.group(3))
-    identity = _scopes.get(key)
-    if identity is None:
-        access_key, region, service = key
-        account = access_key if len(access_key) == 12 and access_key.isascii() and access_key.isdigit() else None
-        identity = Identity(account or DEFAULT_ACCOUNT, region, service, access_key or DEFAULT_ACCOUNT)
-        if len(_scopes) < _REMEMBERED_MAX:
-            _scopes[key] = identity
-    return identity
+        if match is not None:
+            return _identity(match)
+    return Identity()
+
+
+def _identity(match: re.Match[str]) -> Identity:
+    access_key, region, service = match.groups()
+    account = access_key if len(access_key) == 12 and access_key.isascii() and access_key.isdigit() else None
+    return Identity(account or DEFAULT_ACCOUNT, region, service, access_key or DEFAULT_ACCOUNT)

@@ -265,7 +265,7 @@ def test_the_command_is_listed_without_its_consumer_being_imported() -> None:
 
 
 def test_serve_looks_for_no_other_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.cli.entry_points", None)
+    monkeypatch.setattr("importlib.metadata.entry_points", None)
     assert CliRunner().invoke(main, ["serve", "--help"]).exit_code == 0
 
 

@@ -99,6 +99,7 @@ class _Runtime:
             return REQUEST_ID
 
     durable: Callable[[], "asyncio.Future[None] | None"] = staticmethod(lambda: None)
+    park: Callable[[Any], bool] = staticmethod(lambda _callback: False)
 
 
 runtime = _Runtime()

@@ -30,9 +30,16 @@ class PendingRuntime:
     def uuid(self) -> str:
         return REQUEST_ID
 
-    def durable(self) -> "asyncio.Future[None]":
+    def durable(self) -> "asyncio.Future[None] | None":
         self.futures.append(asyncio.get_running_loop().create_future())
         return self.futures[-1]
+
+    def park(self, callback: Callable[[BaseException | None], None]) -> bool:
+        future = self.durable()
+        if future is None:
+            return False
+        future.add_done_callback(lambda future: callback(future.exception()))
+        return True
 
 
 def json_request(body: bytes, target: str = "Loft.Release") -> HttpRequest:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from broker.wire import full_http
 from broker.wire import server as server_module
 from broker.wire.http import HttpRequest, HttpResponse
-from broker.wire.server import BODY_BYTES_MAX, PARKED_BYTES_MAX, UPLOAD_BYTES_MAX, Intake, Server
+from broker.wire.intake import BODY_BYTES_MAX, PARKED_BYTES_MAX, UPLOAD_BYTES_MAX, Intake
+from broker.wire.server import Server
 from tests.wire.pigeons import REQUEST_ID, seen
 from tests.wire.pigeons import router as pigeon_router
 
@@ -199,7 +201,7 @@ async def test_a_client_that_leaves_within_a_body_is_no_error(
 async def test_a_body_that_does_not_come_on_is_given_up(
     port: Port, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(server_module, "BODY_IDLE_S", 0.01)
+    monkeypatch.setattr(full_http, "BODY_IDLE_S", 0.01)
     connection = await port.connect()
     connection.send_head("Content-Length: 100", "Expect: 100-continue")
     await connection.line()

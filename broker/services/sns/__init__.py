@@ -25,8 +25,7 @@ from broker.services.sns.service import SERVICE
 from broker.services.sns.signer import Signer
 from broker.services.sns.sms_state import Phones
 from broker.services.sns.state import Topics
-from broker.services.sns.transport.http import HttpTransport
-from broker.services.sns.transport.smtp import SmtpTransport
+from broker.services.sns.transport import late
 
 __all__ = [
     "SERVICE",
@@ -56,11 +55,11 @@ def attach(
     runtime.add(Platforms(runtime))
     runtime.add(Phones(runtime))
     runtime.add(Signer(runtime, certificate_base))
-    http = HttpTransport()
+    http = late.http()
     transports: dict[str, Transport] = {"http": http, "https": http}
     if smtp is not None:
         state.mail_leaves = True
-        mail = SmtpTransport(*smtp)
+        mail = late.smtp(*smtp)
         transports |= {"email": mail, "email-json": mail}
     outboxes = Outboxes(runtime, transports)
     runtime.add(outboxes)

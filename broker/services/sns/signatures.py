@@ -1,21 +1,20 @@
 """Signatures of SNS's documents: what is signed, and with which key. Source: SNS Developer Guide, "Verifying signatures"."""
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
 
 from broker.services.sns.envelope import Notification, confirmation_message
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 _KEY_BITS: Final = 2_048
 _VALID_DAYS: Final = 36_500
-_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"1": hashes.SHA1(), "2": hashes.SHA256()}
 
 
 def notification_text(notification: Notification) -> str:
@@ -61,20 +60,26 @@ class _Record(msgspec.Struct):
 
 
 class SigningKey:
-    """An RSA key with its self-signed certificate."""
+    """An RSA key with its self-signed certificate.
+
+    `create` and `sign` are called on threads; they alone need cryptography, which is 9 MB and is imported there.
+    """
 
     def __init__(self, record: _Record) -> None:
-        key = serialization.load_pem_private_key(record.key, None, unsafe_skip_rsa_key_validation=True)  # our own
-        assert isinstance(key, rsa.RSAPrivateKey)
-        self._key = key
+        self._key: RSAPrivateKey | None = None  # once something was signed
         self._record = record
         self.certificate_pem = record.certificate
-        fingerprint = x509.load_pem_x509_certificate(record.certificate).fingerprint(hashes.SHA256())
-        self.certificate_name = f"SimpleNotificationService-{fingerprint.hex()[:32]}.pem"
+        fingerprint = hashlib.sha256(_der(record.certificate)).hexdigest()
+        self.certificate_name = f"SimpleNotificationService-{fingerprint[:32]}.pem"
 
     @classmethod
     def create(cls, now_s: float) -> "SigningKey":
         """A new key. `now_s`: seconds since the epoch; the certificate is valid from a day before."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        from cryptography.x509.oid import NameOID
+
         key = rsa.generate_private_key(public_exponent=65_537, key_size=_KEY_BITS)
         begins = datetime.fromtimestamp(now_s, UTC) - timedelta(days=1)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
@@ -104,8 +109,27 @@ class SigningKey:
 
     def sign(self, text: str, version: str) -> str:
         """The signature in base64: SHA1withRSA (version 1) or SHA256withRSA (2)."""
-        return base64.b64encode(self._key.sign(text.encode(), padding.PKCS1v15(), _HASHES[version])).decode("ascii")
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
+        return base64.b64encode(self._loaded().sign(text.encode(), padding.PKCS1v15(), algorithm)).decode("ascii")
+
+    def _loaded(self) -> "RSAPrivateKey":
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+        if self._key is None:
+            pem = self._record.key
+            key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)  # our own
+            assert isinstance(key, RSAPrivateKey)
+            self._key = key
+        return self._key
 
 
 def _text(fields: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{name}\n{value}\n" for name, value in fields)
+
+
+def _der(pem: bytes) -> bytes:
+    return base64.b64decode(b"".join(pem.split(b"-----")[2].split()))

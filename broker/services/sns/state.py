@@ -134,7 +134,7 @@ class Topics:
         batch.delete_resource(TOPIC_KIND, topic.arn)
         if topic.fifo:
             topic.deduplication.unload()
-            self.engine.residents.leave(topic.deduplication)
+            self.engine.usage.discard(topic.deduplication)
             batch.forget_deduplication(topic.record.number, _ALL_BUCKETS)
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:

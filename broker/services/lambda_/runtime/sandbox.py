@@ -4,14 +4,16 @@ The name is the one in AWS's errors; it keeps a function's processes together, a
 """
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from broker.services.lambda_.runtime.commands import Interpreters, InvalidEntrypoint, command, data_bytes_max
 from broker.services.lambda_.runtime.invocation import Answer, Event, Failure
 from broker.services.lambda_.runtime.output import OutputReader
 from broker.services.lambda_.runtime.process import Process
-from broker.services.lambda_.runtime.runtime_api import RuntimeApi
 from broker.services.lambda_.runtime.specs import FunctionSpec, environment_variables
+
+if TYPE_CHECKING:
+    from broker.services.lambda_.runtime.runtime_api import RuntimeApi
 
 
 class Owner(Protocol):
@@ -40,7 +42,7 @@ class Sandbox:
         self._log_stream = log_stream
         self._interpreters = interpreters
         self._owner = owner
-        self._api = RuntimeApi(self)
+        self._api: RuntimeApi | None = None
         self._process: Process | None = None
         self._output: OutputReader | None = None
         self._initialised: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
@@ -54,9 +56,13 @@ class Sandbox:
             argv = command(spec, self._interpreters)
         except InvalidEntrypoint as error:
             return Failure("Runtime.InvalidEntrypoint", str(error))
+        api_type = await asyncio.to_thread(_runtime_api)
+        if self._stopped:
+            return _stopped()
+        self._api = api_type(self)
         variables = environment_variables(spec, self._log_stream, await self._api.start())
         if self._stopped:
-            return Failure("Runtime.ExitError", "Runtime exited without providing a reason")
+            return _stopped()
         self._process = Process(argv, variables, str(spec.code_directory), data_bytes_max(spec), self._process_ended)
         self._output = OutputReader(self._process.output, self._owner.say)
         await asyncio.wait([self._initialised], timeout=limit_s)
@@ -67,6 +73,7 @@ class Sandbox:
 
     def give(self, event: Event, deadline_ms: int) -> None:
         """Let the process have an event. `deadline_ms`: when it must have answered, in milliseconds since the epoch."""
+        assert self._api is not None, "it was never started"
         self._api.give(event, deadline_ms)
 
     def drain(self) -> None:
@@ -84,7 +91,8 @@ class Sandbox:
             await self._process.stop(grace_s)
         if self._output is not None:
             self._output.close()
-        await self._api.close()
+        if self._api is not None:
+            await self._api.close()
 
     # What the process does
 
@@ -107,3 +115,14 @@ class Sandbox:
             self._initialised.set_result(failure)
         elif self._initialised.result() is None:
             self._owner.process_ended()
+
+
+def _runtime_api() -> "type[RuntimeApi]":
+    """Stands on aiohttp, which takes a tenth of a second to import: too long for the event loop, and for every start."""
+    from broker.services.lambda_.runtime.runtime_api import RuntimeApi
+
+    return RuntimeApi
+
+
+def _stopped() -> Failure:
+    return Failure("Runtime.ExitError", "Runtime exited without providing a reason")

@@ -1,6 +1,6 @@
 """Who gives way when the memory budget is used up, and how much of it in one call."""
 
-from broker.core.residents import Residents
+from broker.core.usage import Usage
 from tests.core.bench import Bench
 
 
@@ -17,43 +17,43 @@ class Held:
 
 
 def test_the_least_recently_used_leave_until_the_rest_fits(bench: Bench) -> None:
-    residents = Residents(bench.ledger)
+    usage = Usage(bench.ledger)
     bench.ledger.memory_bytes_max = 1_000
     held = [Held(bench, 400) for _ in range(4)]
     for one in (*held, held[0]):
-        residents.use(one)
-    residents.make_room(held[3])
+        usage.touch(one)
+    usage.make_room(held[3])
     assert [one.size for one in held] == [400, 0, 0, 400]
 
 
 def test_one_that_is_too_large_by_itself_stays(bench: Bench) -> None:
-    residents = Residents(bench.ledger)
+    usage = Usage(bench.ledger)
     bench.ledger.memory_bytes_max = 1_000
     large = Held(bench, 2_000)
-    residents.use(large)
-    residents.make_room(large)
+    usage.touch(large)
+    usage.make_room(large)
     assert large.size == 2_000
 
 
 def test_many_that_hold_nothing_are_passed_over_a_part_at_a_time(bench: Bench) -> None:
-    residents = Residents(bench.ledger)
+    usage = Usage(bench.ledger)
     bench.ledger.memory_bytes_max = 1_000
     for _ in range(2_500):
-        residents.use(Held(bench, 0))
+        usage.touch(Held(bench, 0))
     old, new = Held(bench, 800), Held(bench, 800)
-    residents.use(old)
-    residents.use(new)
+    usage.touch(old)
+    usage.touch(new)
     for size in (800, 800, 0):
-        residents.make_room(new)
+        usage.make_room(new)
         assert old.size == size
 
 
 def test_much_memory_is_given_back_a_part_at_a_time(bench: Bench) -> None:
-    residents = Residents(bench.ledger)
+    usage = Usage(bench.ledger)
     bench.ledger.memory_bytes_max = 1_000
     held = [Held(bench, 10 * 1_048_576) for _ in range(5)]
     for one in held:
-        residents.use(one)
+        usage.touch(one)
     for left in (3, 1, 1):
-        residents.make_room(held[-1])
+        usage.make_room(held[-1])
         assert sum(one.size > 0 for one in held) == left
