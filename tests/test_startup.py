@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 LATE = {
+    "aiohttp",  # what is not plain HTTP, once the port listens
+    "email",
+    "urllib.request",
     "aiosmtplib",  # e-mail, where a mail server is set
     "cryptography",  # SNS's signatures, when the first is made: 9 MB
     "importlib.metadata",  # commands of other packages

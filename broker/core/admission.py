@@ -8,7 +8,9 @@ check, its size and its characters are the queue's. Source: SQS API Reference, S
 import re
 from collections.abc import Sequence
 from hashlib import md5, sha256
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from broker.core.errors import InvalidMessageContents, InvalidParameterValue, MissingParameter
 from broker.core.message import Admitted, Attribute
@@ -27,7 +29,7 @@ _ALLOWED: Final = (
 _WRONG_TYPE: Final = "The request include parameter that is not valid for this queue type."
 
 
-class Body(NamedTuple):
+class Body(msgspec.Struct, frozen=True, gc=False):
     """A body that has passed the character rule: for many queues, it is read once."""
 
     content: bytes  # UTF-8

@@ -12,7 +12,7 @@ from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
 from broker.core.attempts import Attempt
 from broker.core.deadlines import Deadlines
-from broker.core.deduplication import Entry, digest_of
+from broker.core.deduplication import Entry
 from broker.core.errors import InvalidParameterValue, OverLimit, ReceiptHandleIsInvalid
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
@@ -70,15 +70,15 @@ class Engine(Registry):
         """
         self.ledger.check_room()
         now_ms = self.ledger.now_ms()
+        self._use(queue)
         if type(queue) is FifoQueue:
-            digests = self._digests(queue, messages, now_ms)
+            digests = queue.digests(messages, now_ms)
             self.ledger.reserve(len(messages))
             sent = [self._send_once(queue, m, d, now_ms) for m, d in zip(messages, digests, strict=True)]
         else:
-            self._use(queue)
             self.ledger.reserve(len(messages))
             sent = [queue.send(m, now_ms)[1] for m in messages]
-        self.available(queue)
+        self._look_at(queue)
         return sent
 
     def fan_out(self, parcels: Sequence[Parcel]) -> list[list[Sent]]:
@@ -106,26 +106,17 @@ class Engine(Registry):
         found: list[list[bytes]] = []
         reads: list[Read] = []
         for queue, messages in parcels:
+            self._use(queue)
             digests: list[bytes] = []
             if type(queue) is FifoQueue:
                 try:
-                    digests = self._digests(queue, messages, now_ms)
+                    digests = queue.digests(messages, now_ms)
                 except Absent as absent:
                     reads += absent.reads
-            else:
-                self._use(queue)
             found.append(digests)
         if reads:
             raise Absent(*reads)
         return found
-
-    def _digests(self, queue: FifoQueue, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
-        """What the queue remembers each message by. Raises Absent where only the store knows whether it does."""
-        self._use(queue)
-        by_group = queue.settings.deduplicate_by_group
-        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
-        queue.deduplication.find(digests, now_ms, self.ledger.journal.newest)
-        return digests
 
     def _send_once(self, queue: FifoQueue, admitted: Admitted, digest: bytes, now_ms: int) -> Sent:
         original = queue.deduplication.entry(digest, now_ms)
@@ -159,7 +150,8 @@ class Engine(Registry):
             count = min(count, limits.IN_FLIGHT_MAX - queue.in_flight)
             if count <= 0:
                 raise OverLimit("The maximum number of in flight messages is reached for the queue.")
-        if queue.dead_letter_target is not None:
+        target = queue.dead_letter_target
+        if target is not None:
             self.ledger.reserve(limits.DEAD_LETTERS_PER_CALL + count)
         selection = queue.select(count, now_ms)
         unread = [m for m in selection.picked if m.body is None]
@@ -169,7 +161,6 @@ class Engine(Registry):
         queue.take_selected(selection)
         for message in selection.expired:
             queue.discard(message)
-        target = queue.dead_letter_target
         for message in selection.dead:
             assert target is not None
             queue.move(message, target, now_ms, source=queue.name.arn, keep_count=True)
@@ -369,6 +360,10 @@ class Engine(Registry):
     def available(self, queue: Queue) -> None:
         """The queue has more messages than before."""
         self._use(queue)
+        self._look_at(queue)
+
+    def _look_at(self, queue: Queue) -> None:
+        """See to what follows from messages that have come: they will expire, waiting receives want them, memory is short."""
         due = queue.retention_due
         if due is None or queue.oldest_ms + queue.settings.retention_ms < due.at_ms:
             self.schedule_retention(queue)

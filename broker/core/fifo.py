@@ -5,6 +5,7 @@ flight is in memory (AWS allows 120,000), so before the first receive after a re
 The queue's delay is not written to messages: it counts from their arrival and changes with the attribute, as on AWS.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final
 
@@ -12,9 +13,9 @@ from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.arrivals import Arrivals
 from broker.core.attempts import Attempts
-from broker.core.deduplication import Deduplication
+from broker.core.deduplication import Deduplication, digest_of
 from broker.core.fifo_reads import FifoReads
-from broker.core.message import Message
+from broker.core.message import Admitted, Message
 from broker.core.queue import Selection
 from broker.core.queue_state import Counts
 from broker.core.timed import Timed
@@ -52,6 +53,13 @@ class FifoQueue(FifoReads):
         self.deduplication.unload()
 
     # Activation: every message in flight is brought into memory
+
+    def digests(self, messages: Sequence[Admitted], now_ms: int) -> list[bytes]:
+        """What messages that arrive are remembered by. Raises Absent where only the store knows whether they are."""
+        by_group = self.settings.deduplicate_by_group
+        digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
+        self.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+        return digests
 
     def activate(self) -> None:
         """Raises Absent until the messages in flight are in memory. Only arrivals are possible before that."""

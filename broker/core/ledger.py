@@ -39,7 +39,7 @@ class Ledger:
     """See the module's text."""
 
     def __init__(self, clock: Clock, chance: Chance, journal: Journal, secret: bytes) -> None:
-        self.clock = clock
+        self.now_ms = clock.now_ms
         self.chance = chance
         self.journal = journal
         self.receipts = Receipts(secret)
@@ -55,9 +55,6 @@ class Ledger:
     @property
     def batch(self) -> Batch:
         return self.journal.batch
-
-    def now_ms(self) -> int:
-        return self.clock.now_ms()
 
     def next_sequence(self) -> int:
         """The next global sequence number. Raises ServiceUnavailable where the store has granted no more."""

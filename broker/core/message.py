@@ -43,7 +43,7 @@ def read_content(stored: bytes) -> Content:
     return _content_decoder.decode(stored)
 
 
-class Admitted(NamedTuple):
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """A message that passed every check of its queue (`core.admission.admit`) and may be sent."""
 
     body: bytes  # UTF-8
@@ -56,7 +56,7 @@ class Admitted(NamedTuple):
     trace_header: str | None
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """What a sender is told. For a duplicate, the original's."""
 
     message_id: str
@@ -111,7 +111,7 @@ class Message(msgspec.Struct, eq=False, gc=False):
         return f"<Message {self.id} count={self.receive_count} visible_at={self.visible_at_ms}>"
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One received message."""
 
     receipt_handle: str

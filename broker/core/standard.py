@@ -163,14 +163,18 @@ class StandardQueue(StandardReads):
         return rows + later
 
     def _count(self, message: Message, change: int) -> None:
-        super()._count(message, change)
-        if self.fairness is not None and message.receive_count:
-            self.fairness.count(message.group, change)
+        if message.receive_count:
+            self.in_flight += change
+            if self.fairness is not None:
+                self.fairness.count(message.group, change)
+        else:
+            self.delayed += change
 
     def _uncount(self, message: Message) -> None:
         if message.leased:
             self._recount(message, -1)
-        super()._uncount(message)
+            if message.visible_at_ms > self.settled_at_ms:
+                self._count(message, -1)
 
     def _recount(self, message: Message, change: int) -> None:
         if self._count_read is not None or self._fairness_read is not None:

@@ -1,4 +1,4 @@
-"""What was used lately: where memory is short, what was not leaves it. The store has it all."""
+"""Which queues and topics were used lately: where memory is short, those that were not leave it."""
 
 from collections import OrderedDict
 from typing import Final, Protocol
@@ -30,10 +30,10 @@ class Usage:
         """Somebody uses it now. Raises QueueDoesNotExist."""
         if queue.deleted:
             raise QueueDoesNotExist
-        self.touch(queue)
+        self.keep(queue)
 
-    def touch(self, holder: Holder) -> None:
-        """The same of what need not be a queue. Whoever makes it take memory calls `make_room` afterwards."""
+    def keep(self, holder: Holder) -> None:
+        """It is used now, and the last to leave memory."""
         used = self._used
         if holder in used:
             used.move_to_end(holder)
@@ -41,7 +41,7 @@ class Usage:
             used[holder] = None
 
     def make_room(self, holder: Holder) -> None:
-        """Above the budget, what was not used lately leaves memory, but not this one.
+        """Above the budget, those that were not used lately leave memory, but not this one.
 
         What would take long is left to the calls that follow.
         """

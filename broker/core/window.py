@@ -63,7 +63,10 @@ class Waiting:
         """A message was sent, in this batch. Whether it was kept: the store has it anyway. `room`: memory has some."""
         group = self.groups.get(message.group)
         if group is not None and (group.more or (group.name is not None and len(group.messages) >= limits.GROUP_MAX)):
-            group.more = True
+            if not group.more:
+                # What came before is here or in flight, and belongs here when it waits again.
+                group.more = True
+                group.loaded_to = max(group.loaded_to, message.order - 1 if self.scan_done else self.scan_edge)
             group.alone_batch = self.alone_batch = batch_number
             return False
         if self.scan_done and not room:
@@ -92,6 +95,7 @@ class Waiting:
                 continue
             if group.name is not None and len(group.messages) >= limits.GROUP_MAX:
                 group.more = True
+                group.loaded_to = row.order - 1
                 group.alone_batch = page.batch_number
                 continue
             taken.append(self._append(group, overlay.get(row.id) or Message.restore(row)))

@@ -152,6 +152,8 @@ class Runtime:
         name = queue.name
         visibility_ms = queue.settings.visibility_ms if visibility_ms is None else visibility_ms
         wait_ms = queue.settings.receive_wait_ms if wait_ms is None else wait_ms
+        if wait_ms == 0:
+            return await self.call(self._receive, name, count, visibility_ms, attempt_id, False) if connected() else ()
         until_ms = self.clock.now_ms() + wait_ms
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_ms / 1000
@@ -161,7 +163,7 @@ class Runtime:
                 if not connected():
                     return ()
                 deliveries: Sequence[Delivery] | None
-                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, wait_ms > 0)
+                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, True)
                 self._end_turn(turn)
                 if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                     return deliveries
@@ -236,13 +238,11 @@ class Runtime:
 
     async def reset(self) -> None:
         """Delete everything in every account and region. Where queues are many, others are served between them."""
-        failures = self._failures
-        queues = await self.call(self._reset_parts)
-        while queues:
+        failures, queues = self._failures, await self.call(self._reset_parts)
+        for first in range(0, len(queues), _QUEUES_AT_ONCE):
             if self._failures != failures:
                 raise ServiceUnavailable("The service is temporarily unavailable: not everything is deleted.")
-            await self.call(self.engine.reset, queues[:_QUEUES_AT_ONCE])
-            del queues[:_QUEUES_AT_ONCE]
+            await self.call(self.engine.reset, queues[first : first + _QUEUES_AT_ONCE])
             await asyncio.sleep(0)
 
     def _reset_parts(self) -> list[Queue]:

@@ -8,7 +8,7 @@ not come on hold up nobody but each other.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from broker.errors import AwsError
 from broker.wire import content_encoding
 from broker.wire.faults import MalformedInput, RequestEntityTooLarge, RequestTimeout
-from broker.wire.http import HOST, HttpRequest, HttpResponse
+from broker.wire.http import HOST, HttpRequest, HttpResponse, PrefixHandler
 from broker.wire.intake import (
     BODY_BYTES_MAX,
     CODE_BYTES_MAX,
@@ -35,8 +35,6 @@ _transport_log = logging.getLogger("pombo.wire.transport")
 _transport_log.setLevel(logging.CRITICAL)  # what malformed HTTP makes aiohttp say is no news
 
 _CARRIES_CODE: Final = re.compile(r"/20\d\d-\d\d-\d\d/(?:functions(?:/[^/]+/code)?|layers/[^/]+/versions)/?(?:\?|$)")
-
-PrefixHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class FullHttp:
@@ -75,6 +73,7 @@ class FullHttp:
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(received)
+        transport.resume_reading()
 
     async def stop(self, seconds: float) -> None:
         """Let the requests that are being answered finish within that time, and close all connections."""

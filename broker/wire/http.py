@@ -1,7 +1,7 @@
 """A complete HTTP request and its reply, free of any HTTP library's types: all that the protocols need to see."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::\d{1,5})?")
 
 Reply = Callable[["HttpResponse"], None]
+PrefixHandler = Callable[["HttpRequest"], Awaitable["HttpResponse"]]  # of a path prefix that is no service's
 
 
 class HttpRequest(msgspec.Struct, eq=False):

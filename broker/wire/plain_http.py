@@ -7,8 +7,8 @@ slow, malformed) goes to `full_http` with the connection and all that was read o
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, TypeVar, cast
 
@@ -32,6 +32,8 @@ _READ: Final = {  # the headers that an operation of a plain request can look at
 _REMEMBERED_MAX: Final = 1_000
 _PIPELINED_BYTES_MAX: Final = 65_536  # read ahead of the request that is being answered
 _JOINED_BYTES_MAX: Final = 65_536  # of a longer body no copy is made to write it together with its head
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 K = TypeVar("K", bytes, str)
@@ -59,7 +61,7 @@ class PlainHttp:
         self._all_gone: asyncio.Future[None] | None = None
         self._date = ""
         self._date_s = 0
-        self._names: dict[bytes, str | None] = {}  # of headers, as clients write them
+        self.names: dict[bytes, str | None] = {}  # what `header` has said of those that clients write
         self._paths: dict[bytes, str | None] = {}
         self._hosts: dict[str, str | None] = {}
 
@@ -90,11 +92,8 @@ class PlainHttp:
 
     def header(self, name: bytes) -> str | None:
         """What a header is called here: "" if nobody looks at it, None if it makes a request anything but plain."""
-        try:
-            return self._names[name]
-        except KeyError:
-            lower = name.lower()
-            return _remember(self._names, name, None if lower in _NOT_PLAIN else _READ.get(lower, ""))
+        lower = name.lower()
+        return _remember(self.names, name, None if lower in _NOT_PLAIN else _READ.get(lower, ""))
 
     def path(self, target: bytes) -> str | None:
         """A plain request's path; None for any other."""
@@ -118,11 +117,18 @@ class PlainHttp:
         now_s = int(wall_time_s())
         if now_s != self._date_s:
             self._date_s = now_s
-            self._date = formatdate(now_s, usegmt=True)
+            self._date = _http_date(now_s)
         lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
         return (
             f"{_STATUS_LINES[response.status]}{lines}Content-Length: {len(response.body)}\r\nDate: {self._date}\r\n\r\n"
         ).encode("latin-1")
+
+
+def _http_date(seconds: int) -> str:
+    """RFC 9110's form, whatever the locale."""
+    t = time.gmtime(seconds)
+    day, month = _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1]
+    return f"{day}, {t.tm_mday:02} {month} {t.tm_year} {t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
 
 
 def _remember(known: dict[K, str | None], key: K, value: str | None) -> str | None:
@@ -135,13 +141,14 @@ class PlainConnection(asyncio.Protocol):
     """One connection. Its requests are answered one after the other, in their order."""
 
     __slots__ = (
-        "_shared", "_transport", "_parser", "_buffer", "_headers", "_target", "_plain", "_body_at", "_end", "_parked",
+        "_shared", "_names", "_transport", "_parser", "_buffer", "_headers", "_target", "_plain", "_body_at", "_end", "_parked",
         "_busy", "_paused", "_unread", "_active_s", "_timer", "_slow",
     )  # fmt: skip
 
     def __init__(self, shared: PlainHttp) -> None:
         self._shared = shared
         self._transport: asyncio.Transport | None = None
+        self._names = shared.names
         self._parser = httptools.HttpRequestParser(self)
         self._buffer = b""  # from the first byte of a request that is not complete, or waits for its turn
         self._headers: dict[str, str] = {}
@@ -153,7 +160,7 @@ class PlainConnection(asyncio.Protocol):
         self._busy = False  # a request is being answered
         self._paused = False
         self._unread = False  # the client does not take its replies
-        self._active_s = shared.loop.time()
+        self._active_s = shared.loop.time()  # when the last reply left
         self._timer: asyncio.TimerHandle | None = None
         self._slow: asyncio.TimerHandle | None = None
 
@@ -170,7 +177,6 @@ class PlainConnection(asyncio.Protocol):
         self._let_go()
 
     def data_received(self, data: bytes) -> None:
-        self._active_s = self._shared.loop.time()
         self._buffer = self._buffer + data if self._buffer else data
         if not self._busy and not self._unread:
             self._advance()
@@ -193,7 +199,10 @@ class PlainConnection(asyncio.Protocol):
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        known = self._shared.header(name)
+        try:
+            known = self._names[name]
+        except KeyError:
+            known = self._shared.header(name)
         if known:
             if known in self._headers:
                 self._plain = False  # which of the two counts is not for us to say
@@ -317,8 +326,6 @@ class PlainConnection(asyncio.Protocol):
         assert transport is not None
         self._let_go()
         self._shared.take_over(transport, received)
-        if self._paused:
-            transport.resume_reading()
 
     # The end
 

@@ -4,6 +4,7 @@ Only what can be large counts: the texts in a reply's lists (message bodies) and
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -33,10 +34,14 @@ def compile_size(reply: type[msgspec.Struct] | None) -> Size:
 
 def _struct_size(info: inspect.StructType) -> Size:
     texts = [field.name for field in info.fields if isinstance(_plain(field.type), inspect.StrType | inspect.BytesType)]
+    always = [field.name for field in info.fields if field.name in texts and field.required]
+    lengths = attrgetter(*always) if len(always) > 1 else None
+    if lengths is not None:
+        texts = [name for name in texts if name not in always]
     maps = [(field.name, item) for field in info.fields if (item := _item(field.type, inspect.DictType))]
 
     def size(struct: Any) -> int:
-        total = 0
+        total = 0 if lengths is None else sum(map(len, lengths(struct)))
         for name in texts:
             total += len(getattr(struct, name) or "")
         for name, item in maps:

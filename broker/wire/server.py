@@ -1,14 +1,22 @@
-"""The port: plain requests by `plain_http`, everything else by `full_http`, on the same connections."""
+"""The port: plain requests by `plain_http`, everything else by `full_http`, on the same connections.
+
+aiohttp takes longer to import than all the rest of the broker. It is imported on a thread once the port listens; who needs it
+before that waits for it.
+"""
 
 import asyncio
+import importlib
 import socket
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from broker.wire.full_http import FullHttp, PrefixHandler
+from broker.wire.http import PrefixHandler
 from broker.wire.intake import PARKED_BYTES_MAX, Intake
 from broker.wire.plain_http import PlainHttp
 from broker.wire.router import Router
+
+if TYPE_CHECKING:
+    from broker.wire.full_http import FullHttp
 
 KEEP_ALIVE_S: Final = 80.0
 _SHUTDOWN_S: Final = 3.0  # in which requests that are being answered may finish, and their replies be read
@@ -29,6 +37,10 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._plain: PlainHttp | None = None
         self._full: FullHttp | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._early: list[
+            tuple[asyncio.Transport, bytes]
+        ] = []  # connections that are to be taken over once that is loaded
         self.url = _url(host, port)
 
     def choose_port(self) -> None:
@@ -41,18 +53,20 @@ class Server:
     async def start(self) -> None:
         """Bind and listen. Raises OSError where the address is taken."""
         parked = Intake(PARKED_BYTES_MAX)
-        full = FullHttp(self._router, self._prefixes, parked=parked, base_url=self._url, keep_alive_s=KEEP_ALIVE_S)
-        plain = PlainHttp(self._router, full.take_over, parked=parked, base_url=self._url, keep_alive_s=KEEP_ALIVE_S)
+        plain = PlainHttp(self._router, self._take_over, parked=parked, base_url=self._url, keep_alive_s=KEEP_ALIVE_S)
         loop = asyncio.get_running_loop()
         if self._socket is None:
             self._listener = await loop.create_server(plain.connect, self._host, self._port, backlog=_BACKLOG)
         else:
             self._listener = await loop.create_server(plain.connect, sock=self._socket, backlog=_BACKLOG)
-        self._full, self._plain = full, plain
+        self._plain = plain
         self.url = _url(self._host, self._listener.sockets[0].getsockname()[1])
+        self._loading = asyncio.create_task(self._load(parked))
 
     async def stop(self) -> None:
         """Stop listening, let the requests that are being answered finish, close all connections."""
+        if self._loading is not None:
+            await self._loading
         if self._listener is not None and self._plain is not None and self._full is not None:
             self._listener.close()
             self._listener = None
@@ -61,6 +75,26 @@ class Server:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    async def _load(self, parked: Intake) -> None:
+        await asyncio.to_thread(importlib.import_module, "broker.wire.full_http")
+        from broker.wire.full_http import FullHttp
+
+        self._full = FullHttp(
+            self._router, self._prefixes, parked=parked, base_url=self._url, keep_alive_s=KEEP_ALIVE_S
+        )
+        early, self._early = self._early, []
+        for transport, received in early:
+            self._take_over(transport, received)
+
+    def _take_over(self, transport: asyncio.Transport, received: bytes) -> None:
+        if transport.is_closing():
+            return
+        if self._full is None:
+            transport.pause_reading()
+            self._early.append((transport, received))
+        else:
+            self._full.take_over(transport, received)
 
     def _url(self) -> str:
         return self.url

@@ -284,3 +284,22 @@ def test_a_task_that_lacks_sequence_numbers_moves_nothing(bench: Bench) -> None:
     bench.settle_down()
     assert task.moved == 20
     assert bench.counts(work) == (20, 0, 0)
+
+
+def test_a_move_that_cannot_have_its_sequence_numbers_changes_nothing(bench: Bench) -> None:
+    work, _ = pair(bench, ".fifo")
+    target = bench.queue("target.fifo", fifo=True)
+    for n in range(50):
+        bench.send(work, f"{n}", group=f"g{n}")
+    for _ in range(5):
+        bench.receive(work, 10, 1_000)
+    bench.advance(1_000)
+    bench.call(bench.engine.moves.start, work, target, 10)
+    numbers = bench.ledger
+    numbers._next, numbers._granted = numbers._end - 30, []
+    with pytest.raises(ServiceUnavailable):
+        bench.call(bench.jobs[0])
+    assert (bench.counts(work)[0], bench.counts(target)[0]) == (50, 0)
+    bench.ledger.grant(bench.store.grant_sequences(1_000))
+    bench.settle_down()
+    assert (bench.counts(work)[0], bench.counts(target)[0]) == (0, 50)

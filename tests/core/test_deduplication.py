@@ -139,30 +139,65 @@ def test_it_is_in_the_memory_budget_and_holds_when_it_leaves_memory(bench: Bench
     assert bench.ledger.memory_bytes == 0
 
 
-def test_an_entry_that_is_not_committed_yet_holds_when_it_leaves_memory(bench: Bench, fifo: Queue) -> None:
-    bench.commit()
+def test_an_entry_that_leaves_memory_before_it_is_on_disk_is_not_forgotten(bench: Bench, fifo: Queue) -> None:
     first = send(bench, fifo, "first")
     fifo.unload()
+    assert bench.journal.batch  # not committed yet
+    assert send(bench, fifo, "first") == first
+    assert send(bench, fifo, "second") != first
+    assert bench.counts(fifo) == (2, 0, 0)
+
+
+def test_what_left_memory_is_looked_up_until_its_window_ends(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    bench.advance(60_000)
+    fifo.unload()
+    bench.advance(WINDOW_MS - 60_001)
     assert send(bench, fifo, "first") == first
     fifo.unload()
-    bench.commit()
-    assert send(bench, fifo, "first") == first
-    assert bench.counts(fifo) == (1, 0, 0)
-
-
-def test_an_answer_from_before_it_left_memory_is_not_believed(bench: Bench, fifo: Queue) -> None:
     bench.commit()
     bench.restart()
     fifo = bench.find("q.fifo")
-    message = Admitted(b"body", "", (), None, "g", "first", "me", None)
+    assert send(bench, fifo, "first") == first
+    fifo.unload()
+    bench.advance(1)
+    assert send(bench, fifo, "first") != first
+
+
+def test_an_answer_about_what_was_sent_and_left_memory_meanwhile_is_not_believed(bench: Bench, fifo: Queue) -> None:
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
     with pytest.raises(Absent) as absent:
-        bench.engine.send(fifo, [message])
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
     (read,) = absent.value.reads
     bench.snapshot(read)
     first = send(bench, fifo, "first")
     fifo.unload()
     bench.fetch(read)
     assert send(bench, fifo, "first") == first
+
+
+def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
+    deduplication = Deduplication(1, 0, bench.ledger)
+    batch = Batch(1)
+    known = [digest_of(None, f"known-{n}") for n in range(20_000)]
+    for digest in known:
+        deduplication.add(digest, Entry(0, "id", 1), batch)
+    new = [digest_of(None, f"new-{n}") for n in range(2_000)]
+    looked_up = sum(not deduplication._known(digest, 0) for digest in new)
+    assert looked_up < len(new) / 100
+    assert len(batch.deduplication) == len(known)
+
+
+def test_expired_buckets_are_forgotten_as_a_whole(bench: Bench, fifo: Queue) -> None:
+    send(bench, fifo, "1")
+    bench.commit()
+    assert bench.store.entries
+    bench.advance(2 * WINDOW_MS)
+    send(bench, fifo, "2")
+    bench.commit()
+    assert [e.sent_at_ms for e in bench.store.entries] == [bench.clock.now_ms()]
 
 
 def test_what_left_memory_holds_for_its_five_minutes_across_a_restart(bench: Bench, fifo: Queue) -> None:
@@ -206,25 +241,3 @@ def test_a_call_that_is_repeated_does_not_ask_the_store_again(bench: Bench) -> N
     with pytest.raises(Absent) as absent:
         bench.engine.fan_out([(a, [message]), (b, [message])])
     assert len(absent.value.reads) == 1
-
-
-def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
-    deduplication = Deduplication(1, 0, bench.ledger)
-    batch = Batch(1)
-    known = [digest_of(None, f"known-{n}") for n in range(20_000)]
-    for digest in known:
-        deduplication.add(digest, Entry(0, "id", 1), batch)
-    new = [digest_of(None, f"new-{n}") for n in range(2_000)]
-    looked_up = sum(not deduplication._known(digest, 0) for digest in new)
-    assert looked_up < len(new) / 100
-    assert len(batch.deduplication) == len(known)
-
-
-def test_expired_buckets_are_forgotten_as_a_whole(bench: Bench, fifo: Queue) -> None:
-    send(bench, fifo, "1")
-    bench.commit()
-    assert bench.store.entries
-    bench.advance(2 * WINDOW_MS)
-    send(bench, fifo, "2")
-    bench.commit()
-    assert [e.sent_at_ms for e in bench.store.entries] == [bench.clock.now_ms()]

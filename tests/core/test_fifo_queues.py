@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.arrivals import RUNS_MAX, Arrivals
 from broker.core.errors import InvalidParameterValue
@@ -210,6 +211,22 @@ def test_a_delay_that_changes_while_arrivals_are_read_is_counted_by_the_new_one(
     assert bench.counts(fifo) == (0, 0, 2)
 
 
+def test_an_answer_for_the_old_delay_leaves_the_read_for_the_new_one_alone(bench: Bench) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
+    bench.send(fifo, "a1", group="a")
+    assert bench.counts(fifo) == (0, 0, 1)
+    bench.engine.configure_queue(fifo, QueueSettings(fifo=True, delay_ms=15_000), {})
+    (old,) = reads_for_counts(bench, fifo)
+    bench.engine.configure_queue(fifo, QueueSettings(fifo=True, delay_ms=10_000), {})
+    (new,) = reads_for_counts(bench, fifo)
+    bench.snapshot(new)
+    bench.fetch(old)
+    assert new in reads_for_counts(bench, fifo)
+    bench.send(fifo, "b1", group="b")
+    bench.fetch(new)
+    assert bench.counts(fifo) == (0, 0, 2)
+
+
 def reads_for_counts(bench: Bench, queue: Queue) -> tuple[Read, ...]:
     """What the store must answer before messages can be counted."""
     with pytest.raises(Absent) as absent:
@@ -298,3 +315,15 @@ def test_a_message_that_was_moved_in_is_received_while_those_before_it_are_delay
     assert bench.engine.receive(fifo, 10, 30_000) == []  # without asking the store again
     bench.advance(60_000)
     assert {d.body for _ in range(20) for d in bench.receive(fifo)} >= {b"delayed-39", b"behind a delayed one"}
+
+
+def test_messages_that_wait_again_come_before_a_full_group_goes_on_in_the_store(
+    bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "GROUP_MAX", 2)
+    bench.send(fifo, "a1", "a2", group="a")
+    assert bench.bodies(fifo, 2, visibility_ms=0) == ["a1", "a2"]  # all that memory knows of the group is in flight
+    assert bench.counts(fifo) == (2, 0, 0)  # and waits again
+    bench.send(fifo, "a3", "a4", group="a")  # for which the group has no room
+    assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]
+    assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]

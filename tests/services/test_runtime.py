@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from broker.clock import Chance, ManualClock
@@ -180,7 +181,9 @@ async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness)
         )
     )
     await asyncio.sleep(0)
-    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [MESSAGE._replace(delay_ms=5_000)]))
+    await harness.call(
+        lambda: harness.runtime.engine.send(harness.queue, [msgspec.structs.replace(MESSAGE, delay_ms=5_000)])
+    )
     before_ms = harness.runtime.clock.now_ms()
     assert await timekeeper.advance(900_000) == before_ms + 900_000
     assert [d.first_received_at_ms for d in await poll] == [before_ms + 5_000]
@@ -256,7 +259,9 @@ async def test_a_moved_clock_lets_those_that_it_wakes_read_from_the_store(harnes
     timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
     waiting = poll(harness)
     await asyncio.sleep(0)
-    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [MESSAGE._replace(delay_ms=5_000)]))
+    await harness.call(
+        lambda: harness.runtime.engine.send(harness.queue, [msgspec.structs.replace(MESSAGE, delay_ms=5_000)])
+    )
     harness.queue.unload()
     before_ms = harness.runtime.clock.now_ms()
     await timekeeper.advance(900_000)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import MessageClock
 from tests.sns.conftest import MakeTopic
+from tests.sns.inside import serve_inside
 from tests.sns.topics import Topic, envelopes
 from tests.sqs.conftest import MakeQueue
 from tests.sqs.queues import Queue, refused
@@ -147,3 +148,31 @@ def test_dead_letters_keep_their_group(fifo_topic: Topic, make_queue: MakeQueue)
     received = dead.receive(10, MessageSystemAttributeNames=["All"])
     assert [json.loads(m["Body"])["Message"] for m in received] == ["a", "b"]
     assert {m["Attributes"]["MessageGroupId"] for m in received} == {"g"}
+
+
+async def test_the_window_is_in_the_memory_budget_and_holds_when_it_leaves_memory() -> None:
+    async with serve_inside() as inside:
+        ledger = inside.broker.runtime.ledger
+        ledger.memory_bytes_max = 50_000
+
+        async def publish(arn: str, deduplication_id: str) -> object:
+            reply = await inside.ask(
+                "publish",
+                TopicArn=arn,
+                Message="m",
+                MessageGroupId="g",
+                MessageDeduplicationId=deduplication_id,
+            )
+            return reply["SequenceNumber"]
+
+        arns = []
+        for n in range(10):
+            reply = await inside.ask("create_topic", Name=f"t{n}.fifo", Attributes={"FifoTopic": "true"})
+            arns.append(str(reply["TopicArn"]))
+        firsts = [await publish(arn, "first") for arn in arns]
+        assert 0 < ledger.memory_bytes <= 50_000
+        assert [await publish(arn, "first") for arn in arns] == firsts
+        assert ledger.memory_bytes <= 50_000
+        for arn in arns:
+            await inside.ask("delete_topic", TopicArn=arn)
+        assert ledger.memory_bytes == 0

@@ -2,13 +2,14 @@
 
 from broker.services.sns.names import TopicName
 from broker.services.sns.topic import Subscription, SubscriptionRecord, Topic, TopicRecord
+from tests.core.bench import Bench
 
 NAME = TopicName("000000000000", "us-east-1", "t")
 POLICY = '{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":1,"maxDelayTarget":2,"numRetries":5}}}'  # of the topic
 
 
 def test_a_topics_delivery_policy_leaves_filters_as_they_are() -> None:
-    topic = Topic(TopicRecord(NAME, 1, 0, {}, {}), 0)
+    topic = Topic(TopicRecord(NAME, 1, 0, {}, {}), 0, Bench().ledger)
     attributes = {"FilterPolicy": '{"a":["b"]}'}
     record = SubscriptionRecord(
         f"{NAME.arn}:1", NAME, "http", "http://127.0.0.1/", "000000000000", attributes, True, "", 0

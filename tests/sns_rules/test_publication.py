@@ -10,13 +10,14 @@ from broker.services.sns import publication as publication_module
 from broker.services.sns.names import TopicName
 from broker.services.sns.publication import Groundwork, Publication, Published
 from broker.services.sns.topic import Topic, TopicRecord
+from tests.core.bench import Bench
 
 NAME = TopicName("000000000000", "us-east-1", "t")
 
 
 @pytest.fixture
 def topic() -> Topic:
-    return Topic(TopicRecord(NAME, 1, 0, {}, {}), 0)
+    return Topic(TopicRecord(NAME, 1, 0, {}, {}), 0, Bench().ledger)
 
 
 def counted(calls: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:

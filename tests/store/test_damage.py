@@ -1,5 +1,6 @@
 """What cannot be used is refused with a clear message and left as it is; what is older is brought up to date, with a copy kept."""
 
+import asyncio
 import os
 import sqlite3
 import threading
@@ -173,10 +174,14 @@ def test_a_reader_that_cannot_be_opened_is_an_error_of_the_store_and_is_opened_l
     store = SqliteStore(str(directory))
     store.open()
     before = set(threading.enumerate())
-    with pytest.raises(StoreError, match=r"pombo\.db: unable to open database file"):
-        read(store.messages((1,), content=False))
-    for thread in set(threading.enumerate()) - before:
-        thread.join(5)
-        assert not thread.is_alive()
+
+    async def fail() -> None:
+        with pytest.raises(StoreError, match=r"pombo\.db: unable to open database file"):
+            await store.messages((1,), content=False)
+        for thread in set(threading.enumerate()) - before:
+            await asyncio.to_thread(thread.join, 5)
+            assert not thread.is_alive()
+
+    asyncio.run(fail())
     assert ids(read(store.messages((1,), content=False))) == [1]
     store.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -316,4 +317,30 @@ async def test_a_request_that_finds_no_room_waits_for_some(loft: Loft, monkeypat
     assert (await next_reply(first)).status == (await next_reply(second)).status == 200
     await first.close()
     await second.close()
+    await server.stop()
+
+
+async def test_what_needs_aiohttp_before_it_is_imported_waits_for_it(
+    loft: Loft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = threading.Event()
+    import_module = server_module.importlib.import_module
+
+    def slowly(name: str) -> Any:
+        assert imported.wait(10)
+        return import_module(name)
+
+    monkeypatch.setattr(server_module.importlib, "import_module", slowly)
+    server = Server(loft.router, host="127.0.0.1", port=0, prefixes={"/echo": echo})
+    await server.start()
+    plain, odd, gone = [await Port(server).connect() for _ in range(3)]
+    for connection in (odd, gone):
+        connection.send(b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /echo?2 HTTP/1.1\r\nHost: a\r\n\r\n")
+    plain.send(request(1))
+    assert is_plain(await next_reply(plain))
+    await gone.close()
+    imported.set()
+    assert [(await next_reply(odd)).body for _ in range(2)] == [b"/echo?", b"/echo?2"]
+    for connection in (plain, odd):
+        await connection.close()
     await server.stop()

@@ -121,7 +121,7 @@ class _Known:
         self.digests = [_digest(topic, d) if topic.fifo and isinstance(d, Draft) else b"" for d in drafts]
         asked = [digest for digest in self.digests if digest]
         if asked:
-            plan.engine.usage.touch(topic.deduplication)
+            plan.engine.usage.keep(topic.deduplication)
             topic.deduplication.find(asked, plan.now_ms, plan.engine.ledger.journal.newest)
 
     def original(self, digest: bytes) -> Entry | None:
@@ -141,6 +141,7 @@ class _Known:
         for digest, entry in self._new.items():
             deduplication.add(digest, entry, engine.ledger.batch)
         if self._topic.fifo:
+            engine.usage.keep(deduplication)  # it may have left memory while the plan was applied
             engine.usage.make_room(deduplication)
 
 

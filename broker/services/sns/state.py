@@ -132,9 +132,9 @@ class Topics:
     def _delete_record(self, topic: Topic) -> None:
         batch = self.engine.ledger.batch
         batch.delete_resource(TOPIC_KIND, topic.arn)
+        topic.deduplication.unload()
+        self.engine.usage.discard(topic.deduplication)
         if topic.fifo:
-            topic.deduplication.unload()
-            self.engine.usage.discard(topic.deduplication)
             batch.forget_deduplication(topic.record.number, _ALL_BUCKETS)
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:
