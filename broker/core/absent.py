@@ -12,20 +12,25 @@ from broker.store.base import Store
 
 
 class Read:
-    """One read of the store on behalf of a queue.
+    """One read of the store on behalf of a queue. Whoever runs it calls `arrive` with the answer, or `fail`.
 
     It must see at least batch `needs_batch`: then every Change up to the moment it was asked for is in its rows. Changes made
     while it is under way are kept in `overlay` (message id -> the message as it is now, None: gone) and win over its rows.
     """
 
-    __slots__ = ("needs_batch", "fetch", "arrive", "overlay", "valid")
+    __slots__ = ("needs_batch", "fetch", "arrive", "fail", "overlay", "valid")
 
     def __init__(
-        self, needs_batch: int, fetch: Callable[[Store], Awaitable[Any]], arrive: Callable[["Read", Any], None]
+        self,
+        needs_batch: int,
+        fetch: Callable[[Store], Awaitable[Any]],
+        arrive: Callable[["Read", Any], None],
+        fail: Callable[["Read"], None] = lambda _read: None,
     ) -> None:
         self.needs_batch = needs_batch
         self.fetch = fetch
         self.arrive = arrive
+        self.fail = fail
         self.overlay: dict[int, Message | None] = {}
         self.valid = True  # False once it has arrived, or what it reads no longer matters (a purge, a reset)
 

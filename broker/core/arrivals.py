@@ -7,7 +7,7 @@ are kept as runs of equal times; beyond ten thousand runs, neighbours are counte
 from collections import deque
 from typing import Final
 
-_RUNS_MAX: Final = 10_000
+RUNS_MAX: Final = 10_000
 
 
 class Arrivals:
@@ -41,12 +41,10 @@ class Arrivals:
         return self._log
 
     def restore(self, since_ms: int, runs: list[tuple[int, int]], later: list[int]) -> None:
-        """What the store knows to have arrived after since_ms, and what arrived after it answered."""
+        """What the store knows to have arrived after since_ms (in RUNS_MAX runs at most), and what arrived after it answered."""
         self._runs = deque(runs)
         self._total = sum(count for _, count in runs)
         self._complete_since_ms = since_ms
-        while len(self._runs) > _RUNS_MAX:
-            self._halve()
         self._log = None
         for at_ms in later:
             self._append(at_ms)
@@ -57,7 +55,7 @@ class Arrivals:
             self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + 1)
             return
         self._runs.append((at_ms, 1))
-        if len(self._runs) > _RUNS_MAX:
+        if len(self._runs) > RUNS_MAX:
             self._halve()
 
     def _halve(self) -> None:

@@ -74,7 +74,7 @@ class _Answer(NamedTuple):
 
 
 class Deduplication:
-    """The window of one FIFO queue. `queue`: the queue's number; a purge does not forget. `ledger`: has the memory budget."""
+    """The window of one FIFO queue or topic. `queue`: its number; a purge does not forget. `ledger`: has the memory budget."""
 
     def __init__(self, queue: int, blind_until_ms: int, ledger: Ledger) -> None:
         self._queue = queue
@@ -135,9 +135,9 @@ class Deduplication:
         )
 
     def unload(self) -> None:
-        """Forget what memory holds; the store has it all, or will have it before it is asked (a batch that is still open).
+        """Forget what memory holds; the store has it all, or will with the batch that a look-up waits for.
 
-        Without filters, every ID is looked up for five minutes.
+        Without filters, every ID is looked up for five minutes. Never between a call's `find` and its `entry`.
         """
         if self._filters:
             self._blind_until_ms = self._ledger.now_ms() + DEDUPLICATION_MS

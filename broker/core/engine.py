@@ -278,13 +278,6 @@ class Engine(Registry):
         if queue.waiters:
             self.serve(queue)
 
-    def reset(self) -> None:
-        """Delete every queue of every account, and every move task. All names are free at once, cooldowns or not."""
-        self.moves.forget_all()
-        for queue in self.queues():
-            self.delete_queue(queue)
-        self.free_names()
-
     def delete_queue(self, queue: Queue) -> None:
         super().delete_queue(queue)
         self.usage.discard(queue)
@@ -330,7 +323,12 @@ class Engine(Registry):
                 deliveries = self._receive(queue, waiter.count, waiter.visibility_ms, waiter.attempt_id)
             except OverLimit:
                 return False
-            except (Absent, Yield, ServiceUnavailable):
+            except Absent as absent:
+                # They are under way even if the caller is gone when it is told to make its call again.
+                for read in absent.reads:
+                    self.ledger.prefetch(read)
+                deliveries = None
+            except (Yield, ServiceUnavailable):
                 deliveries = None
             if deliveries is not None and not deliveries:
                 return False

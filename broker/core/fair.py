@@ -5,6 +5,9 @@ the consumers' recent processing time (from a message's first receive to its del
 of its own. Source: SQS Developer Guide, "Amazon SQS fair queues" (how it works).
 """
 
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 from broker.core import limits
@@ -15,6 +18,8 @@ from broker.core.standard_reads import StandardReads
 from broker.core.window import Group
 
 _RECENT_MS: Final = 60_000  # processing time is summed over this window and the one before
+_RECENT_MAX: Final = 2_000  # groups whose processing time is known; beyond that, the half with the least is forgotten
+_READS_MAX: Final = 10  # of groups, for one receive
 _LOOK_PAST_MAX: Final = 1_000  # noisy messages passed over in the timed window in one call
 
 
@@ -49,6 +54,8 @@ class Fairness:
             return
         self._recent[message.group] = self._recent.get(message.group, 0) + spent_ms
         self._recent_total += spent_ms
+        if len(self._recent) > _RECENT_MAX:
+            self._forget_quietest()
 
     def noisy(self, group: str | None, now_ms: int) -> bool:
         """Whether the group has more than its share."""
@@ -60,6 +67,11 @@ class Fairness:
         self._turn(now_ms)
         time_ms = self._recent.get(group, 0) + self._before.get(group, 0)
         return time_ms > limits.FAIR_SHARE * (self._recent_total + self._before_total)
+
+    def _forget_quietest(self) -> None:
+        """None of these is near its share: there can be ten groups of a tenth, not a thousand. The totals stay true."""
+        most = sorted(self._recent.items(), key=itemgetter(1), reverse=True)
+        self._recent = dict(most[: _RECENT_MAX // 2])
 
     def _turn(self, now_ms: int) -> None:
         passed = now_ms - self._since_ms
@@ -145,11 +157,8 @@ class _Choice:
     def look_further(self) -> None:
         """Memory holds nothing of a quiet group. Raises Absent where the store may."""
         queue, waiting = self._queue, self._queue.waiting
-        reads = [
-            queue.group_read(group)
-            for group in waiting.groups.values()
-            if group.more and not group.messages and not self._fairness.noisy(group.name, self._now_ms)
-        ][:10]
+        quiet = (g for g in self._unread() if not self._fairness.noisy(g.name, self._now_ms))
+        reads = [queue.group_read(group) for group in islice(quiet, _READS_MAX)]
         if not waiting.scan_done:
             if waiting.count >= limits.WAITING_MAX:
                 for group in self._aside:
@@ -161,14 +170,14 @@ class _Choice:
 
     def look_everywhere(self) -> None:
         """Memory holds nothing at all. Raises Absent where the store may."""
-        reads = [
-            self._queue.group_read(group)
-            for group in self._queue.waiting.groups.values()
-            if group.more and not group.messages
-        ][:10]
+        reads = [self._queue.group_read(group) for group in islice(self._unread(), _READS_MAX)]
         if reads:
             raise Absent(*reads)
         self._queue.ask_for_more(self._now_ms)
+
+    def _unread(self) -> Iterator[Group]:
+        """Groups with nothing in memory and perhaps something in the store."""
+        return (g for g in self._queue.waiting.groups.values() if g.more and not g.messages)
 
     def close(self) -> None:
         """Groups that keep messages are ready again."""

@@ -7,21 +7,25 @@ The queue's delay is not written to messages: it counts from their arrival and c
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from typing import Final
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
 from broker.core.arrivals import Arrivals
 from broker.core.attempts import Attempts
 from broker.core.deduplication import Deduplication, digest_of
+from broker.core.fifo_reads import FifoReads
 from broker.core.message import Admitted, Message
-from broker.core.queue import Queue, Selection
+from broker.core.queue import Selection
 from broker.core.queue_state import Counts
 from broker.core.timed import Timed
 from broker.core.window import Group, Waiting
 from broker.store.base import Page
 
+_READS_MAX: Final = 10  # of groups, for one receive
 
-class FifoQueue(Queue):
+
+class FifoQueue(FifoReads):
     """See the module's text."""
 
     deduplication: Deduplication
@@ -41,6 +45,8 @@ class FifoQueue(Queue):
         self._activated_to = 0
         self.arrivals = Arrivals(None if not empty else 0)
         self._arrivals_read: Read | None = None
+        self._content_read = None
+        self.expect_early(not empty)
 
     def unload(self) -> None:
         super().unload()
@@ -110,7 +116,7 @@ class FifoQueue(Queue):
         if count > 0 and not (selection.picked or selection.dead or selection.expired):
             self._ask_for_more()
         if self.runs_low():
-            self.ledger.prefetch(self._scan_read())
+            self.ledger.prefetch(self.scan_read())
         return selection
 
     def _worked_enough(self, selection: Selection) -> bool:
@@ -133,31 +139,43 @@ class FifoQueue(Queue):
         else:
             self.waiting.forget_if_empty(group)
         if group.more and len(group.messages) < limits.GROUP_MAX // 3 and group.read is None:
-            self.ledger.prefetch(self._group_read(group))
+            self.ledger.prefetch(self.group_read(group))
 
     def _ask_for_more(self) -> None:
         """Memory holds nothing that may be received. Raises Absent where the store may."""
-        reads: list[Read] = []
-        for name in list(self.hungry):
-            group = self.waiting.groups.get(name)
-            if group is None or group.in_flight or group.messages or not group.more:
-                self.hungry.discard(name)
-                if group is not None:
-                    self.waiting.announce(group)
-            elif len(reads) < 10:
-                reads.append(self._group_read(group))
-        if not self.waiting.scan_done and not self._all_delayed():
+        reads = self._reads_for_hungry()
+        if self.waiting.scan_done:
+            pass
+        elif self.sleeping:
+            # A head in memory is delayed: what lies further back arrived later and is delayed too, but for what was moved in
+            # or received before.
+            if self._early and not reads:
+                reads.append(self.early_read())
+        else:
             if self.waiting.count >= limits.WAITING_MAX:
                 for group in list(self.waiting.groups.values()):
                     if group.in_flight:
                         self.forget_waiting(group)
-            reads.append(self._scan_read())
+            reads.append(self.scan_read())
         if reads:
             raise Absent(*reads)
 
-    def _all_delayed(self) -> bool:
-        """Whether a head in memory is still delayed: what lies further back arrived later and is delayed too."""
-        return bool(self.sleeping)
+    def _reads_for_hungry(self) -> list[Read]:
+        """Those of some groups. Looks at few more: what is not hungry any more is looked at once."""
+        reads: list[Read] = []
+        sated: list[str] = []
+        for name in self.hungry:
+            group = self.waiting.groups.get(name)
+            if group is None or group.in_flight or group.messages or not group.more:
+                sated.append(name)
+                if group is not None:
+                    self.waiting.announce(group)
+            else:
+                reads.append(self.group_read(group))
+                if len(reads) == _READS_MAX:
+                    break
+        self.hungry.difference_update(sated)
+        return reads
 
     def _ready_at(self, message: Message) -> int:
         return 0 if message.leased else message.enqueued_at_ms + self.settings.delay_ms
@@ -173,6 +191,7 @@ class FifoQueue(Queue):
         """The queue's delay applies to the messages that are there: look at every head again."""
         self.arrivals = Arrivals(None)
         self._arrivals_read = None
+        self.expect_early(True)
         self.sleeping.clear()
         for group in self.waiting.groups.values():
             self.waiting.announce(group)
@@ -227,23 +246,8 @@ class FifoQueue(Queue):
         delay_ms = min(self.settings.delay_ms, self.settings.retention_ms)
         known = self.arrivals.after(now_ms - delay_ms) if delay_ms else 0
         if known is None:
-            raise Absent(self._arrivals_reading(now_ms - delay_ms))
+            raise Absent(self.arrivals_read(now_ms - delay_ms))
         return known
-
-    def _arrivals_reading(self, since_ms: int) -> Read:
-        if self._arrivals_read is None:
-            generation, arrivals = self.generation, self.arrivals
-            log = arrivals.start_log()
-
-            def arrive(_read: Read, result: tuple[int, list[tuple[int, int]]]) -> None:
-                if self.arrivals is not arrivals:
-                    return  # the delay was changed meanwhile
-                self._arrivals_read = None
-                batch_number, runs = result
-                arrivals.restore(since_ms, runs, [at_ms for batch, at_ms in log if batch > batch_number])
-
-            self._arrivals_read = self.read(lambda store: store.newest_arrivals(generation, since_ms), arrive)
-        return self._arrivals_read
 
     # Placing
 
@@ -303,6 +307,8 @@ class FifoQueue(Queue):
         kept = self.waiting.arrive(message, self.ledger.batch.number, room)
         if kept:
             self.leased[message.id] = message
+        else:
+            self.expect_early(True)
         return kept
 
     def _first_waiting(self) -> int:
@@ -325,49 +331,6 @@ class FifoQueue(Queue):
                 self.looked_up[message_id] = read.overlay[message_id]
 
         raise Absent(self.read(lambda store: store.messages((message_id,), content=False), arrive))
-
-    def _scan_read(self) -> Read:
-        if self.waiting.scan is None:
-            generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
-
-            def arrive(read: Read, page: Page) -> None:
-                self._take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay))
-                self.hungry.update(skipped)
-
-            self.waiting.scan = self.read(
-                lambda store: store.scan(
-                    generation,
-                    after,
-                    skip_groups=skipped,
-                    unleased=False,
-                    limit=limits.PAGE_ROWS,
-                    bytes_max=limits.PAGE_BYTES,
-                ),
-                arrive,
-            )
-        return self.waiting.scan
-
-    def _group_read(self, group: Group) -> Read:
-        if group.read is None:
-            generation, name, after = self.generation, group.name or "", group.loaded_to
-
-            def arrive(read: Read, page: Page) -> None:
-                self._take_in(self.waiting.group_read(group, page, self.leased, read.overlay))
-                self.waiting.forget_if_empty(group)
-
-            group.read = self.read(
-                lambda store: store.group(
-                    generation, name, after, unleased=False, limit=limits.GROUP_MAX, bytes_max=limits.PAGE_BYTES
-                ),
-                arrive,
-            )
-        return group.read
-
-    def _take_in(self, messages: list[Message]) -> None:
-        for message in messages:
-            self._hold(message)
-            if message.leased:
-                self.leased[message.id] = message
 
     def next_visible(self, now_ms: int) -> int | None:
         times = [self.timed.keys[0][0]] if self.timed.keys else []

@@ -39,6 +39,7 @@ class MoveTask(msgspec.Struct, eq=False):
     status: Status = "RUNNING"
     moved: int = 0
     failure: str | None = None
+    number: int = 0  # grows from task to task, where a clock that stands still gives several the same start
 
 
 _encoder = msgspec.json.Encoder()
@@ -64,6 +65,7 @@ class MoveTasks:
     def __init__(self, engine: Mover) -> None:
         self._engine = engine
         self._tasks: dict[str, MoveTask] = {}
+        self._by_source: dict[QueueName, list[MoveTask]] = {}  # oldest first
 
     def recover(self, recovered: Recovered) -> None:
         """Take over the recorded tasks; running ones go on."""
@@ -71,18 +73,15 @@ class MoveTasks:
             if kind == MOVE_TASK_KIND:
                 task = _decoder.decode(stored)
                 self._tasks[task.id] = task
-        for task in self._tasks.values():
+        for task in sorted(self._tasks.values(), key=lambda t: (t.started_at_ms, t.number)):
+            self._by_source.setdefault(task.source, []).append(task)
             if task.status in ("RUNNING", "CANCELLING"):
                 self._go_on(task)
 
     def forget(self) -> None:
         """Drop all memory: the store is about to be read again."""
         self._tasks.clear()
-
-    def forget_all(self) -> None:
-        """Delete every task, with its record."""
-        for task in list(self._tasks.values()):
-            self._delete(task)
+        self._by_source.clear()
 
     def forget_source(self, source: Queue) -> None:
         """The queue is gone, and nobody can ask for its tasks any more."""
@@ -97,6 +96,7 @@ class MoveTasks:
             )
         to_move = self._engine.counts(source).visible
         ledger = self._engine.ledger
+        ledger.reserve(1)
         task = MoveTask(
             ledger.chance.uuid(),
             source.name,
@@ -104,8 +104,10 @@ class MoveTasks:
             per_second,
             to_move,
             ledger.now_ms(),
+            number=ledger.next_sequence(),
         )
         self._tasks[task.id] = task
+        self._by_source.setdefault(source.name, []).append(task)
         self._record(task)
         for old in self.of_source(source)[_KEPT:]:
             self._delete(old)
@@ -114,8 +116,7 @@ class MoveTasks:
 
     def of_source(self, source: Queue) -> list[MoveTask]:
         """The tasks of a source queue, newest first."""
-        found = [t for t in reversed(self._tasks.values()) if t.source == source.name]
-        return sorted(found, key=lambda t: t.started_at_ms, reverse=True)
+        return self._by_source.get(source.name, [])[::-1]
 
     def find(self, task_id: str) -> MoveTask | None:
         return self._tasks.get(task_id)
@@ -200,4 +201,8 @@ class MoveTasks:
 
     def _delete(self, task: MoveTask) -> None:
         del self._tasks[task.id]
+        tasks = self._by_source[task.source]
+        tasks.remove(task)
+        if not tasks:
+            del self._by_source[task.source]
         self._engine.ledger.batch.delete_resource(MOVE_TASK_KIND, task.id)

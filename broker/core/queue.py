@@ -30,6 +30,7 @@ class Queue(QueueState):
     """See the module's text. Made by the engine alone."""
 
     waiting: Waiting
+    _content_read: Read | None
 
     # What standard and FIFO queues do differently
 
@@ -251,11 +252,14 @@ class Queue(QueueState):
         return self.read(lambda store: store.oldest(generation, lane, limit=limits.SLICE_ROWS), arrive)
 
     def content_read(self, messages: list[Message]) -> Read:
-        """Bring back what was sent, for messages that let go of it."""
+        """Bring back what was sent, for messages that let go of it. One read of this kind is under way at a time."""
+        if self._content_read is not None:
+            return self._content_read
         wanted = {m.id: m for m in messages}
         ids = tuple(sorted(wanted))
 
         def arrive(_read: Read, page: Page) -> None:
+            self._content_read = None
             for row in page.rows:
                 message = wanted[row.id]
                 assert row.content is not None and row.body is not None
@@ -266,7 +270,8 @@ class Queue(QueueState):
                 if held:
                     self._hold(message)
 
-        return self.read(lambda store: store.messages(ids, content=True), arrive)
+        self._content_read = self.read(lambda store: store.messages(ids, content=True), arrive)
+        return self._content_read
 
     # Below: shared by the two kinds of queue
 

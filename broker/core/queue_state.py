@@ -148,9 +148,19 @@ class QueueState(ABC):
         arrive: Callable[[Read, Any], None],
     ) -> Read:
         """Ask for rows of this queue; Changes made meanwhile are kept beside the read."""
-        read = Read(self.ledger.journal.newest, fetch, lambda r, result: self._arrive(r, result, arrive))
+        read = Read(
+            self.ledger.journal.newest,
+            fetch,
+            lambda r, result: self._arrive(r, result, arrive),
+            self._read_failed,
+        )
         self.reads.append(read)
         return read
+
+    def _read_failed(self, read: Read) -> None:
+        """Nobody may ask for it again, and all that happens to the queue would be kept beside it: begin anew."""
+        if read.valid:
+            self.forget_windows()
 
     def _arrive(self, read: Read, result: Any, arrive: Callable[[Read, Any], None]) -> None:
         if read.valid:
@@ -167,6 +177,10 @@ class QueueState(ABC):
 
     def unload(self) -> None:
         """Forget what memory holds; the store has it all."""
+        self.forget_windows()
+
+    def forget_windows(self) -> None:
+        """Forget the messages in memory, and what is being read of them."""
         self.invalidate_reads()
         self.reset_windows(empty=False)
 

@@ -4,7 +4,7 @@ A record holds a queue's number (its identity in receipt handles and deduplicati
 carry; a purge replaces it), its settings and the attribute strings and tags that users gave.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -184,6 +184,13 @@ class Registry:
             now_ms = self.ledger.now_ms()
             batch.put_resource(TOMBSTONE_KIND, record_key(queue.name), _encoder.encode((queue.name, now_ms)))
             self._remember_deleted(queue.name, now_ms)
+
+    def reset(self, queues: Sequence[Queue]) -> None:
+        """Delete these queues of whatever account. All names are free at once, cooldowns or not."""
+        for queue in queues:
+            if not queue.deleted:
+                self.delete_queue(queue)
+        self.free_names()
 
     def free_names(self) -> None:
         """Forget which queues were deleted lately."""

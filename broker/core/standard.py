@@ -36,7 +36,7 @@ class StandardQueue(StandardReads):
         self._timed_read: Read | None = None
         self._fairness_read: Read | None = None
         self._count_read: Read | None = None
-        self._content_read: Read | None = None
+        self._content_read = None
         self._newest_order = self.scan_from - 1
         # While counts are read: (batch, group, received, visible_at_ms, +1 or -1) of every change
         self._recounts: list[tuple[int, str | None, bool, int, int]] = []

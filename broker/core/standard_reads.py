@@ -16,7 +16,6 @@ class StandardReads(Queue):
 
     timed: Timed
     _timed_read: Read | None
-    _content_read: Read | None
 
     @abstractmethod
     def _drop_found(self, message_id: int) -> bool:

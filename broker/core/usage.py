@@ -1,18 +1,21 @@
 """Which queues and topics were used lately: where memory is short, those that were not leave it."""
 
 from collections import OrderedDict
-from typing import Protocol
+from typing import Final, Protocol
 
 from broker.core.errors import QueueDoesNotExist
 from broker.core.ledger import Ledger
 from broker.core.queue import Queue
 
+_AT_ONCE_MAX: Final = 1_000  # in one call; many have nothing in memory
+_BYTES_AT_ONCE_MAX: Final = 16 * 1_048_576  # in one call: a hundred thousand leases take 20 ms
+
 
 class Holder(Protocol):
-    """What takes memory of the budget: a queue, or the deduplication window of a topic."""
+    """What has a share of the memory budget (`Ledger.memory_bytes`): a queue, or the deduplication of a topic."""
 
     def unload(self) -> None:
-        """Forget what memory holds, and give its bytes back; the store has it."""
+        """Leave everything to the store, and give the bytes back."""
         ...
 
 
@@ -38,9 +41,17 @@ class Usage:
             used[holder] = None
 
     def make_room(self, holder: Holder) -> None:
-        """Above the budget, those that were not used lately leave memory, but not this one."""
+        """Above the budget, those that were not used lately leave memory, but not this one.
+
+        What would take long is left to the calls that follow.
+        """
         ledger = self._ledger
-        while ledger.memory_bytes > ledger.memory_bytes_max and len(self._used) > 1:
+        if ledger.memory_bytes <= ledger.memory_bytes_max:
+            return
+        left = _AT_ONCE_MAX
+        enough_bytes = max(ledger.memory_bytes_max, ledger.memory_bytes - _BYTES_AT_ONCE_MAX)
+        while ledger.memory_bytes > enough_bytes and len(self._used) > 1 and left:
+            left -= 1
             other = next(iter(self._used))
             if other is holder:
                 self._used.move_to_end(holder)
@@ -49,7 +60,7 @@ class Usage:
             other.unload()
 
     def discard(self, holder: Holder) -> None:
-        """It is gone, and holds nothing."""
+        """It is gone. Its owner has unloaded it."""
         self._used.pop(holder, None)
 
     def clear(self) -> None:

@@ -4,7 +4,6 @@ It is woken by events, as a long poll is: nothing runs on a timer, and an idle o
 carries counts as work that the manual clock waits for.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final
@@ -12,12 +11,9 @@ from typing import Final
 from broker.core.message import Delivery
 from broker.core.queue import Queue
 from broker.core.waiting import Waiter
-from broker.errors import ServiceUnavailable
 from broker.services.runtime import Runtime
 
 RECEIVE_MAX: Final = 10
-_RETRY_MS: Final = 1_000  # how long a store is let be that could not be read
-_log = logging.getLogger("pombo.courier")
 
 
 class Courier(ABC):
@@ -74,12 +70,8 @@ class Courier(ABC):
 
     async def _fetch(self) -> None:
         """Bring in what the receive could not do without, and go on."""
-        try:
-            leased = await self.runtime.call(self._receive)
-        except ServiceUnavailable as error:
-            # The store could not be read, perhaps; without another event nobody would ask again.
-            _log.warning("what waits in a queue waits longer: %s", error)
-            self.runtime.deadlines.add(self.runtime.clock.now_ms() + _RETRY_MS, self.go_on)
+        leased = await self.runtime.insist(self._receive)
+        if leased is None:
             return
         if leased:
             self.carry(leased)

@@ -29,7 +29,8 @@ T = TypeVar("T")
 P = TypeVar("P", bound="Part")
 
 GRANT: Final = 1_000_000
-_RETRY_S: Final = 1.0  # how long a job lets a store be that could not be read
+_QUEUES_AT_ONCE: Final = 1_000  # of a reset: about ten milliseconds
+_RETRY_S: Final = 1.0  # how long work in the background lets a store be that could not be read
 _log = logging.getLogger("pombo.runtime")
 
 
@@ -45,7 +46,7 @@ class Part(Protocol):
         ...
 
     def reset(self) -> None:
-        """Delete everything, in the call that deletes every queue."""
+        """Delete everything, in the call that begins to delete every queue."""
         ...
 
 
@@ -236,13 +237,19 @@ class Runtime:
         return self.commits.park(callback)
 
     async def reset(self) -> None:
-        """Delete everything in every account and region."""
-        await self.call(self._reset)
+        """Delete everything in every account and region. Where queues are many, others are served between them."""
+        failures, queues = self._failures, await self.call(self._reset_parts)
+        for first in range(0, len(queues), _QUEUES_AT_ONCE):
+            if self._failures != failures:
+                raise ServiceUnavailable("The service is temporarily unavailable: not everything is deleted.")
+            await self.call(self.engine.reset, queues[first : first + _QUEUES_AT_ONCE])
+            await asyncio.sleep(0)
 
-    def _reset(self) -> None:
+    def _reset_parts(self) -> list[Queue]:
+        """Which queues are left to delete, in this turn of the event loop as far as may be."""
         for part in self._parts.values():
             part.reset()
-        self.engine.reset()
+        return self.engine.queues()
 
     # Jobs: what the manual clock waits for
 
@@ -252,15 +259,19 @@ class Runtime:
 
     async def _run_job(self, job: Job) -> None:
         failures = self._failures
-        while self._failures == failures:  # after a failed commit recovery starts it again
+        while self._failures == failures and await self.insist(job):
+            await asyncio.sleep(0)
+
+    async def insist(self, operation: Callable[..., T], *args: Any) -> T | None:
+        """Like `call`, but made again while the store cannot be read. None after a failed commit: recovery starts it again."""
+        failures = self._failures
+        while self._failures == failures:
             try:
-                if not await self.call(job):
-                    return
+                return await self.call(operation, *args)
             except ServiceUnavailable as error:
-                _log.warning("a background job has to wait: %s", error)
+                _log.warning("work in the background has to wait: %s", error)
                 await asyncio.sleep(_RETRY_S if self._failures == failures else 0)
-            else:
-                await asyncio.sleep(0)
+        return None
 
     def start_work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the requests. It counts as under way from here on."""
@@ -308,6 +319,7 @@ class Runtime:
                 result = await read.fetch(self.store)
             except StoreError as error:
                 _log.error("a read failed: %s", error)
+                read.fail(read)
                 raise ServiceUnavailable(
                     "The service is temporarily unavailable: messages could not be read."
                 ) from error

@@ -109,8 +109,8 @@ class Store(Protocol):
     ) -> Page:
         """Messages of LANE_READY with order > after_order, in order, with content; not those of `skip_groups` (it may be long).
 
-        `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings the bodies to
-        `bytes_max` bytes (at least one row is returned if there is one). Cost: the rows skipped are passed over in C.
+        `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings contents and bodies
+        to `bytes_max` bytes (at least one row is returned if there is one). Cost: the rows skipped are passed over in C.
         """
         ...
 
@@ -151,8 +151,11 @@ class Store(Protocol):
         """Messages with id > after_id in id order, with content, whatever their state: looking without receiving."""
         ...
 
-    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
-        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages enqueued after since_ms."""
+    async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
+        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages enqueued after since_ms.
+
+        Beyond `runs_max` distinct times, neighbours are counted together, at the latest of their times.
+        """
         ...
 
     async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:

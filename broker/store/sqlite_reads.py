@@ -46,7 +46,7 @@ class _PageCursor(sqlite3.Cursor):
             if row[1] is None:
                 break  # nothing but the number of the batch
             rows.append(StoredMessage._make(row[1:]))
-            size += len(row[-1] or b"")
+            size += len(row[-2] or b"") + len(row[-1] or b"")  # attributes may be as large as bodies
             full = len(rows) >= limit or size >= bytes_max
         self.close()
         return [Page(batch_number, rows, more)]
@@ -86,17 +86,21 @@ class _Reader:
         try:
             connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
     async def _open(self) -> aiosqlite.Connection:
         async with self._opening:
             if self._connection is None:
                 connection = await aiosqlite.connect(self._path, isolation_level=None, factory=self._make)
-                await connection.execute_fetchall(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-                await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KB}")
-                if self._query_only:
-                    await connection.execute_fetchall("PRAGMA query_only = ON")
+                try:
+                    await connection.execute_fetchall(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+                    await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KB}")
+                    if self._query_only:
+                        await connection.execute_fetchall("PRAGMA query_only = ON")
+                except BaseException:
+                    await connection.close()  # with its thread
+                    raise
                 self._connection = connection
             return self._connection
 
@@ -201,9 +205,10 @@ class SqliteReads:
             self._administration, sql.LOOK, queue=queue, after_id=after_id, limit=limit, bytes_max=bytes_max
         )
 
-    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
+    async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
         assert self._pages is not None, "the store is not open"
-        rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, {"queue": queue, "since_ms": since_ms})
+        values = {"queue": queue, "since_ms": since_ms, "runs_max": runs_max}
+        rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, values)
         return rows[0][0], [(at_ms, how_many) for _, at_ms, how_many in rows if at_ms is not None]
 
     async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:

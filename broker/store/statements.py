@@ -257,16 +257,18 @@ LOOK: Final = _with_content(
 )
 
 # In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.
+# `ntile` gives each time a run of its own while they are few, and shares the runs out evenly when they are many.
 NEWEST_ARRIVALS: Final = (
     """
-SELECT meta.batch_number, arrived.enqueued_at_ms, arrived.how_many FROM meta LEFT JOIN (
-    SELECT m.enqueued_at_ms, count(*) AS how_many FROM message AS m INDEXED BY message_place
+SELECT meta.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) FROM meta LEFT JOIN (
+    SELECT m.enqueued_at_ms, count(*) AS how_many, ntile(:runs_max) OVER (ORDER BY m.enqueued_at_ms) AS run
+    FROM message AS m INDEXED BY message_place
     WHERE m.queue = :queue AND m.lane = 0 AND m.ord > coalesce((
         SELECT old.ord FROM message AS old INDEXED BY message_place
         WHERE old.queue = :queue AND old.lane = 0 AND old.enqueued_at_ms <= :since_ms ORDER BY old.ord DESC LIMIT 1
     ), 0)"""
     + _UNLEASED
-    + " GROUP BY m.enqueued_at_ms) AS arrived ORDER BY arrived.enqueued_at_ms"
+    + " GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run ORDER BY arrived.run"
 )
 
 # Steps from bucket to bucket (there are few), and looks each digest up in each. The digests come as one blob, 16 bytes each.

@@ -97,7 +97,7 @@ class DictStore:
             if len(taken) >= limit or (taken and size >= bytes_max):
                 break
             taken.append(row)
-            size += len(row.body or b"")
+            size += len(row.content or b"") + len(row.body or b"")
         return Page(self.batch_number, taken, len(taken) < len(rows))
 
     async def scan(
@@ -177,13 +177,16 @@ class DictStore:
         ]
         return self._page(rows, limit, bytes_max)
 
-    async def newest_arrivals(self, queue: int, since_ms: int) -> tuple[int, list[tuple[int, int]]]:
+    async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
         times: dict[int, int] = {}
         for row in self.rows.values():
             fresh = row.lane == LANE_READY and row.id not in self.leases
             if row.queue == queue and fresh and row.enqueued_at_ms > since_ms:
                 times[row.enqueued_at_ms] = times.get(row.enqueued_at_ms, 0) + 1
-        return self.batch_number, sorted(times.items())
+        runs = sorted(times.items())
+        size = max(1, -(-len(runs) // runs_max))
+        shared = [runs[i : i + size] for i in range(0, len(runs), size)]
+        return self.batch_number, [(some[-1][0], sum(count for _, count in some)) for some in shared]
 
     async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:
         return [e for e in self.entries if e.queue == queue and e.digest in digests and e.sent_at_ms > since_ms]

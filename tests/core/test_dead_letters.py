@@ -6,7 +6,7 @@ from broker.core.absent import Yield
 from broker.core.errors import UnsupportedOperation
 from broker.core.limits import DEAD_LETTERS_PER_CALL
 from broker.core.queue import Queue
-from broker.core.settings import QueueName, Redrive
+from broker.core.settings import QueueName, QueueSettings, Redrive
 from broker.errors import ServiceUnavailable
 from tests.core.bench import Bench
 from tests.core.polls import Poll
@@ -244,6 +244,12 @@ def test_of_tasks_that_began_at_the_same_instant_the_last_is_the_newest(bench: B
         started.append(bench.call(bench.engine.moves.start, dead, None, None))
         bench.settle_down()
     assert bench.engine.moves.of_source(dead) == started[:1:-1]
+    bench.commit()
+    bench.restart()
+    dead = bench.find("dead")
+    assert [t.id for t in bench.engine.moves.of_source(dead)] == [t.id for t in started[:1:-1]]
+    last = bench.call(bench.engine.moves.start, dead, None, None)
+    assert [t.id for t in bench.engine.moves.of_source(dead)] == [last.id] + [t.id for t in started[:2:-1]]
 
 
 def test_the_tasks_of_a_queue_go_with_it(bench: Bench) -> None:
@@ -258,6 +264,26 @@ def test_the_tasks_of_a_queue_go_with_it(bench: Bench) -> None:
     bench.commit()
     assert bench.engine.moves._tasks == {}
     assert not bench.store.resources
+
+
+def test_a_task_that_lacks_sequence_numbers_moves_nothing(bench: Bench) -> None:
+    work, dead = pair(bench, ".fifo")
+    for n in range(20):
+        bench.send(work, f"{n}", group=f"g{n}")
+    for _ in range(2):
+        kill(bench, work)
+    grave = bench.queue("grave.fifo", fifo=True)
+    bench.engine.configure_queue(dead, QueueSettings(fifo=True, redrive=Redrive(grave.name, 1)), {})
+    task = bench.call(bench.engine.moves.start, dead, None, 1)
+    bench.ledger._end = bench.ledger._next + 10
+    bench.ledger._granted.clear()
+    with pytest.raises(ServiceUnavailable):
+        bench.call(bench.jobs[0])
+    assert (task.moved, bench.counts(dead)) == (0, (20, 0, 0))
+    bench.ledger.grant(bench.store.grant_sequences(1_000))
+    bench.settle_down()
+    assert task.moved == 20
+    assert bench.counts(work) == (20, 0, 0)
 
 
 def test_a_move_that_cannot_have_its_sequence_numbers_changes_nothing(bench: Bench) -> None:

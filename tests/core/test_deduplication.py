@@ -198,3 +198,46 @@ def test_expired_buckets_are_forgotten_as_a_whole(bench: Bench, fifo: Queue) -> 
     send(bench, fifo, "2")
     bench.commit()
     assert [e.sent_at_ms for e in bench.store.entries] == [bench.clock.now_ms()]
+
+
+def test_what_left_memory_holds_for_its_five_minutes_across_a_restart(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    send(bench, fifo, "second")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    bench.advance(WINDOW_MS - 1)
+    assert send(bench, fifo, "first") == first
+    bench.advance(1)
+    assert send(bench, fifo, "first") != first
+
+
+def test_look_ups_end_five_minutes_after_it_left_memory(bench: Bench, fifo: Queue) -> None:
+    send(bench, fifo, "first")
+    bench.advance(1_000)
+    fifo.unload()
+    bench.advance(WINDOW_MS - 1)
+    new = [Admitted(b"body", "", (), None, "g", str(n), "me", None) for n in range(2)]
+    with pytest.raises(Absent):
+        bench.engine.send(fifo, new[:1])
+    bench.advance(1)
+    bench.engine.send(fifo, new[1:])
+
+
+def test_a_call_that_is_repeated_does_not_ask_the_store_again(bench: Bench) -> None:
+    bench.queue("a.fifo", fifo=True)
+    bench.queue("b.fifo", fifo=True)
+    bench.commit()
+    bench.restart()
+    a, b = bench.find("a.fifo"), bench.find("b.fifo")
+    message = Admitted(b"body", "", (), None, "g", "1", "me", None)
+    with pytest.raises(Absent) as absent:
+        bench.engine.fan_out([(a, [message])])
+    for read in absent.value.reads:
+        bench.fetch(read)
+    assert isinstance(a, FifoQueue)
+    assert a.deduplication.entry(digest_of(None, "1"), bench.clock.now_ms()) is None
+    with pytest.raises(Absent) as absent:
+        bench.engine.fan_out([(a, [message]), (b, [message])])
+    assert len(absent.value.reads) == 1

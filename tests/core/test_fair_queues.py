@@ -2,6 +2,9 @@
 
 import pytest
 
+from broker.core.absent import Absent
+from broker.core.fair import Fairness
+from broker.core.message import Message
 from broker.core.queue import Queue
 from tests.core.bench import Bench
 
@@ -84,3 +87,35 @@ def test_shares_are_known_after_a_restart(bench: Bench, queue: Queue) -> None:
     assert groups(bench, queue, 1) == ["noisy"]
     send(bench, queue, "quiet", 1)
     assert groups(bench, queue, 1) == ["quiet"]
+
+
+def test_a_million_groups_take_a_bounded_part_of_memory() -> None:
+    fairness = Fairness()
+    for n in range(20_000):
+        for group, spent_ms in ((f"g{n}", 100), ("slow", 20)):
+            message = Message(n, n, 0, group, 0)
+            message.first_received_at_ms = 1
+            fairness.processed(message, 1 + spent_ms)
+        assert len(fairness._recent) <= 2_000
+    assert fairness.noisy("slow", 101)
+    assert not fairness.noisy("g19999", 101)
+    assert not fairness.noisy("g0", 101)
+
+
+def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(
+    bench: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.core.limits.GROUP_MAX", 2)
+    for n in range(300):
+        send(bench, queue, f"g{n}", 3)
+    bench.commit()
+    for group in queue.waiting.groups.values():
+        queue.forget_waiting(group)
+    asked: list[str | None] = []
+    noisy = Fairness.noisy
+    monkeypatch.setattr(Fairness, "noisy", lambda f, group, now_ms: asked.append(group) or noisy(f, group, now_ms))
+    with pytest.raises(Absent) as absent:
+        bench.engine.receive(queue, 1, 30_000)
+    assert len(absent.value.reads) == 10
+    assert len(asked) < 20
+    assert len(bench.receive(queue, 1)) == 1

@@ -1,14 +1,17 @@
 """FIFO queues: order and locks of groups, delays, repeated receives. Source: SQS Developer Guide; recorded replies."""
 
+from typing import Any
+
 import pytest
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
-from broker.core.arrivals import Arrivals
+from broker.core.arrivals import RUNS_MAX, Arrivals
 from broker.core.errors import InvalidParameterValue
 from broker.core.fifo import FifoQueue
 from broker.core.queue import Queue
-from broker.core.settings import QueueSettings
+from broker.core.settings import QueueSettings, Redrive
+from broker.core.window import Group
 from tests.core.bench import Bench
 
 
@@ -232,12 +235,86 @@ def reads_for_counts(bench: Bench, queue: Queue) -> tuple[Read, ...]:
 
 
 def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
-    arrivals = Arrivals(None)
-    arrivals.start_log()
-    arrivals.restore(0, [(at_ms, 1) for at_ms in range(1, 100_001)], [100_001, 100_002])
-    assert len(arrivals._runs) <= 10_002
-    assert arrivals.after(0) == 100_002
-    assert arrivals.after(100_000) == 2
+    arrivals = Arrivals(0)
+    for at_ms in range(1, 100_001):
+        arrivals.add(1, at_ms)
+    assert len(arrivals._runs) <= RUNS_MAX
+    assert arrivals.after(0) == 100_000
+    assert arrivals.after(99_999) == 1
+
+
+def test_arrivals_are_read_in_bounded_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.core.fifo_reads.RUNS_MAX", 10)
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
+    for n in range(100):
+        bench.send(fifo, str(n), group="a")
+        bench.advance(1)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert isinstance(fifo, FifoQueue)
+    assert bench.counts(fifo) == (0, 0, 100)
+    assert len(fifo.arrivals._runs) == 10
+
+
+class Counted(dict[str | None, Group]):
+    """Groups, and how many were looked up."""
+
+    looked_up = 0
+
+    def get(self, *arguments: Any) -> Any:
+        self.looked_up += 1
+        return super().get(*arguments)
+
+
+def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.core.limits.GROUP_MAX", 1)
+    fifo = bench.queue("q.fifo", fifo=True)
+    assert isinstance(fifo, FifoQueue)
+    for n in range(300):
+        bench.send(fifo, f"a{n}", f"b{n}", group=f"g{n}")
+    for _ in range(30):
+        for delivery in bench.receive(fifo):
+            bench.delete(fifo, delivery.receipt_handle)
+    assert len(fifo.hungry) == 300
+    groups = fifo.waiting.groups = Counted(fifo.waiting.groups)
+    with pytest.raises(Absent) as absent:
+        bench.engine.receive(fifo, 10, 30_000)
+    assert len(absent.value.reads) == 10
+    assert groups.looked_up < 20
+    assert sorted(body for _ in range(30) for body in bench.bodies(fifo)) == sorted(f"b{n}" for n in range(300))
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_message_that_was_moved_in_is_received_while_those_before_it_are_delayed(
+    bench: Bench, restarted: bool
+) -> None:
+    fifo = bench.queue("q.fifo", fifo=True, delay_ms=60_000)
+    work = bench.queue("work.fifo", fifo=True, redrive=Redrive(fifo.name, 1))
+    for n in range(40):
+        bench.send(fifo, f"delayed-{n}", group=f"g{n}")
+    bench.settle_down()
+    assert bench.receive(fifo) == []
+    for n in range(4):
+        bench.send(work, f"dead-{n}", group=f"dead-{n % 2}")
+    bench.send(work, "behind a delayed one", group="g39")
+    for _ in range(4):
+        bench.receive(work, visibility_ms=0)
+        bench.settle_down()
+    assert bench.counts(fifo) == (5, 0, 40)
+    if restarted:
+        bench.commit()
+        bench.restart()
+        fifo = bench.find("q.fifo")
+    with pytest.raises(Absent):
+        bench.engine.receive(fifo, 10, 30_000)
+    found = bench.receive(fifo) + bench.receive(fifo)
+    assert sorted(d.body for d in found) == [b"dead-0", b"dead-1", b"dead-2", b"dead-3"]
+    assert bench.receive(fifo) == []
+    assert bench.engine.receive(fifo, 10, 30_000) == []  # without asking the store again
+    bench.advance(60_000)
+    assert {d.body for _ in range(20) for d in bench.receive(fifo)} >= {b"delayed-39", b"behind a delayed one"}
 
 
 def test_messages_that_wait_again_come_before_a_full_group_goes_on_in_the_store(

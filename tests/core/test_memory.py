@@ -8,6 +8,7 @@ from broker.core.errors import OverLimit
 from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted
 from tests.core.bench import Bench
+from tests.core.polls import Poll
 
 
 def test_memory_is_given_back_when_messages_go(bench: Bench) -> None:
@@ -135,3 +136,16 @@ def test_stale_entries_among_ready_groups_do_not_pile_up(bench: Bench) -> None:
             bench.delete(queue, delivery.receipt_handle)
     assert len(queue.waiting._ready) < 100
     assert len(bench.deadlines._heap) < 100
+
+
+def test_reads_that_nobody_waits_for_any_more_do_not_stay(bench: Bench) -> None:
+    bench.ledger.memory_bytes_max = 1_000
+    queue = bench.queue("q.fifo", fifo=True)
+    bench.send(queue, "a", group="g")
+    for _ in range(3):
+        bench.receive(queue, visibility_ms=1_000)
+        bench.commit()
+        poll = Poll(bench, queue)
+        bench.advance(1_000)
+        assert poll.answers == [None]  # its body has left memory; and its caller has gone away meanwhile
+        assert queue.reads == []

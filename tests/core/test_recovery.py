@@ -103,7 +103,7 @@ def test_queues_are_listed_by_name_prefix_and_page(bench: Bench) -> None:
 def test_a_reset_leaves_nothing(bench: Bench) -> None:
     bench.send(bench.queue(), "a")
     bench.queue("q.fifo", fifo=True)
-    bench.engine.reset()
+    bench.engine.reset(bench.engine.queues())
     bench.commit()
     bench.store.clear_dropped()
     assert (bench.store.rows, bench.store.resources, bench.store.counters) == ({}, {}, {})

@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -337,16 +338,15 @@ async def test_a_batch_whose_first_delete_was_undone_does_not_succeed(harness: H
     assert sum(await harness.counts()) == 2
 
 
-class Carrier(Courier):
-    """Takes what is in the queue."""
+class Carrying(Courier):
+    """Empties the harness's queue."""
 
     def __init__(self, harness: Harness) -> None:
         super().__init__(harness.runtime)
-        self.harness = harness
-        self.carried: list[bytes] = []
+        self.carried: list[Delivery] = []
 
-    def find(self) -> Queue:
-        return self.harness.queue
+    def find(self) -> Queue | None:
+        return self.runtime.engine.queues_by_name.get(NAME)
 
     def room(self) -> int:
         return 10
@@ -355,27 +355,82 @@ class Carrier(Courier):
         return 30_000
 
     def carry(self, leased: Sequence[Delivery]) -> None:
-        self.carried += [one.body for one in leased]
+        self.carried += leased
 
 
 async def test_a_courier_goes_on_when_the_store_can_be_read_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("broker.services.runtime._RETRY_S", 0)
     await harness.send()
     harness.queue.unload()
-    failures = [StoreError("an I/O error")]
-    scan = harness.store.scan
+    failures = fail_reads(harness, monkeypatch, "scan", 2)
+    courier = Carrying(harness)
+    courier.go_on()
+    await asyncio.wait_for(harness.runtime.quiet(), 10)
+    assert not failures
+    assert len(courier.carried) == 1
+    await harness.send()
+    assert len(courier.carried) == 2
+
+
+def fail_reads(harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> list[StoreError]:
+    """Let that many reads of one kind fail; those that are still to come."""
+    failures = [StoreError("an I/O error")] * times
+    read = getattr(harness.store, name)
 
     async def failing(*arguments: Any, **options: Any) -> Any:
         if failures:
             raise failures.pop()
-        return await scan(*arguments, **options)
+        return await read(*arguments, **options)
 
-    monkeypatch.setattr(harness.store, "scan", failing)
-    courier = Carrier(harness)
-    courier.go_on()
-    await harness.runtime.quiet()
-    assert not failures
-    assert not courier.carried
-    await Timekeeper(harness.runtime, harness.runtime.clock).advance(1_000)
-    assert courier.carried == [b"body"]
+    monkeypatch.setattr(harness.store, name, failing)
+    return failures
+
+
+async def test_a_read_that_failed_leaves_nothing_behind(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harness.send()
+    (delivery,) = await harness.call(harness.runtime.engine.receive, harness.queue, 1, 30_000)
+    harness.queue.unload()
+    fail_reads(harness, monkeypatch, "messages", 3)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+    assert harness.queue.reads == []
+    await harness.send()
+    await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
+    assert await harness.counts() == (1, 0, 0)
+    assert len(await harness.call(harness.runtime.engine.receive, harness.queue, 10, 30_000)) == 1
+    assert await harness.counts() == (0, 1, 0)
+
+
+async def test_a_reset_of_many_queues_lets_others_go_on(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.services.runtime._QUEUES_AT_ONCE", 10)
+    engine = harness.runtime.engine
+    for n in range(35):
+        await harness.call(engine.create_queue, NAME._replace(name=f"q{n}"), QueueSettings(), {}, {})
+    reset = asyncio.create_task(harness.runtime.reset())
+    left = []
+    while not reset.done():
+        left.append(len(engine.queues()))
+        await asyncio.sleep(0)
+        if len(left) == 2:
+            engine.create_queue(NAME._replace(name="new"), QueueSettings(), {}, {})
+    await reset
+    assert max(before - after for before, after in pairwise(left)) <= 10
+    assert [queue.name.name for queue in engine.queues()] == ["new"]
+
+
+async def test_a_reset_that_a_failed_commit_undid_does_not_succeed(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.services.runtime._QUEUES_AT_ONCE", 1)
+    engine = harness.runtime.engine
+    for n in range(2_000):
+        engine.create_queue(NAME._replace(name=f"q{n}"), QueueSettings(), {}, {})
+    await harness.send()
+    harness.store.failure = CommitFailed("the disk is full")
+    with pytest.raises(ServiceUnavailable):
+        await harness.runtime.reset()
+    assert await harness.counts() == (1, 0, 0)
+    assert len(engine.queues()) > 1

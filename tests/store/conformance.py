@@ -266,7 +266,7 @@ class StoreConformance:
         assert self.scan(store, 3) == Page(1, [], False)
 
     def test_a_page_stops_after_the_row_that_reaches_its_bytes(self, store: Store, commit: Any) -> None:
-        commit(*(message(n, body=b"x" * 100, group="g") for n in (1, 2, 3, 4)))
+        commit(*(message(n, body=b"x" * 40, content=b"y" * 60, group="g") for n in (1, 2, 3, 4)))
         for bytes_max, rows in ((0, 1), (1, 1), (100, 1), (101, 2), (200, 2), (399, 4), (400, 4)):
             page = self.scan(store, bytes_max=bytes_max)
             assert (len(page.rows), page.more) == (rows, rows < 4)
@@ -310,13 +310,14 @@ class StoreConformance:
         assert (ids(page), page.more) == ([2, 3], True)
 
     def test_timed_has_content_of_what_ends_in_time(self, store: Store, commit: Any) -> None:
-        commit(*(message(n, body=b"x" * 100) for n in (1, 2, 3)), lease(1, 100), lease(2, 200), lease(3, 300))
+        rows = (message(n, body=b"x" * 100, content=b"") for n in (1, 2, 3))
+        commit(*rows, lease(1, 100), lease(2, 200), lease(3, 300))
         page = read(store.timed(1, (0, 0), content_until_ms=200, limit=9, bytes_max=101))
         assert [row.body for row in page.rows] == [b"x" * 100] * 2
         assert page.more
         page = read(store.timed(1, (0, 0), content_until_ms=100, limit=9, bytes_max=101))
         assert [(row.body, row.content) for row in page.rows] == [
-            (b"x" * 100, b"content 1"),
+            (b"x" * 100, b""),
             (None, None),
             (None, None),
         ]
@@ -390,10 +391,17 @@ class StoreConformance:
         times = [10, 20, 20, 30, 30, 30]
         commit(*(message(n, enqueued_at_ms=at) for n, at in enumerate(times, 1)), lease(4, 9))
         commit(message(7, enqueued_at_ms=40, lane=LANE_LATER), message(8, queue=2, enqueued_at_ms=40))
-        assert read(store.newest_arrivals(1, 0)) == (2, [(10, 1), (20, 2), (30, 2)])
-        assert read(store.newest_arrivals(1, 10)) == (2, [(20, 2), (30, 2)])
-        assert read(store.newest_arrivals(1, 30)) == (2, [])
-        assert read(store.newest_arrivals(99, 0)) == (2, [])
+        assert read(store.newest_arrivals(1, 0, runs_max=10)) == (2, [(10, 1), (20, 2), (30, 2)])
+        assert read(store.newest_arrivals(1, 10, runs_max=10)) == (2, [(20, 2), (30, 2)])
+        assert read(store.newest_arrivals(1, 30, runs_max=10)) == (2, [])
+        assert read(store.newest_arrivals(99, 0, runs_max=10)) == (2, [])
+
+    def test_arrivals_at_many_times_are_counted_in_few_runs(self, store: Store, commit: Any) -> None:
+        commit(*(message(n, enqueued_at_ms=n) for n in range(1, 101)))
+        number, runs = read(store.newest_arrivals(1, 0, runs_max=10))
+        assert (number, len(runs)) == (1, 10)
+        assert runs == [(at_ms, 10) for at_ms in range(10, 101, 10)]
+        assert sum(count for _, count in read(store.newest_arrivals(1, 5, runs_max=10))[1]) == 95
 
     def test_reads_carry_the_number_of_the_last_batch(self, store: Store, commit: Any) -> None:
         for number in (1, 2, 3):

@@ -1,12 +1,15 @@
 """What cannot be used is refused with a clear message and left as it is; what is older is brought up to date, with a copy kept."""
 
+import asyncio
 import os
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from broker.store import schema
+from broker.store import schema, sqlite_reads
 from broker.store.base import CommitUncertain, StoreError, StoreUnusable
 from broker.store.changes import Batch
 from broker.store.sqlite import SqliteStore
@@ -146,4 +149,39 @@ def test_a_step_that_fails_leaves_the_old_version(directory: Path) -> None:
         SqliteStore(str(directory), steps=steps).open()
     store = SqliteStore(str(directory))
     assert store.open().batch_number == 1
+    store.close()
+
+
+@pytest.mark.parametrize("statement", ["", "PRAGMA cache_size"])
+def test_a_reader_that_cannot_be_opened_is_an_error_of_the_store_and_is_opened_later(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    failures = [sqlite3.OperationalError("unable to open database file")]
+    connect, execute = sqlite_reads._ReadConnection.__init__, sqlite_reads._ReadConnection.execute
+
+    def failing_connect(connection: sqlite_reads._ReadConnection, *arguments: Any, **options: Any) -> None:
+        if failures and not statement:
+            raise failures.pop()
+        connect(connection, *arguments, **options)
+
+    def failing_execute(connection: sqlite_reads._ReadConnection, text: str, values: Any = ()) -> sqlite3.Cursor:
+        if failures and text.startswith(statement):
+            raise failures.pop()
+        return execute(connection, text, values)
+
+    monkeypatch.setattr(sqlite_reads._ReadConnection, "__init__", failing_connect)
+    monkeypatch.setattr(sqlite_reads._ReadConnection, "execute", failing_execute)
+    store = SqliteStore(str(directory))
+    store.open()
+    before = set(threading.enumerate())
+
+    async def fail() -> None:
+        with pytest.raises(StoreError, match=r"pombo\.db: unable to open database file"):
+            await store.messages((1,), content=False)
+        for thread in set(threading.enumerate()) - before:
+            await asyncio.to_thread(thread.join, 5)
+            assert not thread.is_alive()
+
+    asyncio.run(fail())
+    assert ids(read(store.messages((1,), content=False))) == [1]
     store.close()

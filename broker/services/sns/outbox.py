@@ -158,13 +158,9 @@ class Courier:
 
     async def _fetch(self) -> None:
         """Bring in what the receive could not do without, and go on."""
-        try:
-            leased = await self._runtime.call(self._receive)
-        except ServiceUnavailable as error:
-            # The store could not be read, perhaps. After a failed commit another courier has been employed.
-            _log.warning("what waits to leave for %s waits longer: %s", self.arn, error)
-            self._runtime.deadlines.add(self._runtime.clock.now_ms() + _SECOND_MS, self.go_on)
-            return
+        leased = await self._runtime.insist(self._receive)
+        if leased is None:
+            return  # after a failed commit another courier has been employed
         self._carry(leased)
         if not leased:
             await self._runtime.call(self.go_on)

@@ -137,12 +137,12 @@ class _Known:
 
     def remember(self) -> None:
         """The plan was applied."""
+        engine, deduplication = self._plan.engine, self._topic.deduplication
         for digest, entry in self._new.items():
-            self._topic.deduplication.add(digest, entry, self._plan.engine.ledger.batch)
-        if self._new:
-            self._plan.engine.usage.keep(self._topic.deduplication)
-            self._plan.engine.usage.keep(self._topic.deduplication)
-            self._plan.engine.usage.make_room(self._topic.deduplication)
+            deduplication.add(digest, entry, engine.ledger.batch)
+        if self._topic.fifo:
+            engine.usage.keep(deduplication)  # it may have left memory while the plan was applied
+            engine.usage.make_room(deduplication)
 
 
 def _digest(topic: Topic, draft: Draft) -> bytes:
