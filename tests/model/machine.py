@@ -1,11 +1,14 @@
 """The engine beside its reference: random operations, commits, late answers of the store, crashes; compared after each step."""
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from broker.core import limits
 from broker.core.absent import Absent, Yield
+from broker.core.settings import Redrive
 from tests.core.bench import Bench
 from tests.model.reference import Kept, Reference
 
@@ -36,6 +39,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.reference = Reference(fifo=self.fifo, retention_ms=RETENTION_MS, delay_ms=delay_ms)
         self.handles: dict[str, list[tuple[str, int]]] = {}  # body -> (handle, receive number)
         self.sent = 0
+        self.sources = 0
         self.bench.on_commit = self.remember
         self.bench.commit()
 
@@ -203,7 +207,30 @@ class FifoMachine(QueueMachine):
     """A FIFO queue."""
 
     fifo = True
-    groups = GROUPS
+    groups = (*GROUPS, "d", "e", "f")  # more than a window holds messages
+
+    @rule(delay_s=st.sampled_from([0, 5, 20]))
+    def the_delay_changes(self, delay_s: int) -> None:
+        changed = replace(self.queue.settings, delay_ms=delay_s * 1000)
+        self.bench.call(self.bench.engine.configure_queue, self.queue, changed, {})
+        self.reference.delay_ms = changed.delay_ms
+        self.bench.commit()  # a crash would bring the old one back
+
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def dead_letters_arrive(self, data: st.DataObject, count: int) -> None:
+        self.sources += 1
+        source = self.bench.queue(f"source{self.sources}", fifo=True, redrive=Redrive(self.queue.name, 1))
+        arriving: list[Kept] = []
+        for _ in range(count):
+            self.sent += 1
+            arriving.append(Kept(f"m{self.sent}", data.draw(st.sampled_from(self.groups)), self.now_ms, receives=1))
+            self.bench.send(source, arriving[-1].body, group=arriving[-1].group)
+        received = 0
+        while received < count:
+            received += len(self.bench.receive(source, visibility_ms=0))
+        assert not self.bench.receive(source)
+        self.reference.messages |= {kept.body: kept for kept in arriving}
+        self.bench.commit()
 
 
 def shrink_windows() -> dict[str, int]:

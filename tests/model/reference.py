@@ -48,14 +48,15 @@ class Reference:
         return any(m.group == group and self.in_flight(m, now_ms) for m in self.messages.values())
 
     def available(self, now_ms: int) -> list[str]:
-        """What a receive may hand out; of a FIFO queue in the order within each group."""
-        return [
-            b
-            for b, m in self.messages.items()
-            if not self.delayed(m, now_ms)
-            and not self.in_flight(m, now_ms)
-            and not (self.fifo and self.locked(m.group, now_ms))
-        ]
+        """What a receive may hand out; of a FIFO queue in the order within each group, up to the first delayed one."""
+        found = []
+        closed: set[str | None] = set()
+        for body, m in self.messages.items():
+            if self.fifo and (self.locked(m.group, now_ms) or self.delayed(m, now_ms)):
+                closed.add(m.group)
+            if not (self.delayed(m, now_ms) or self.in_flight(m, now_ms) or m.group in closed):
+                found.append(body)
+        return found
 
     def received(self, body: str, now_ms: int, visibility_ms: int) -> None:
         kept = self.messages[body]
