@@ -114,7 +114,7 @@ class FifoQueue(FifoReads):
             if not group.in_flight:
                 self._take_from(group, selection, count, now_ms)
         if count > 0 and not (selection.picked or selection.dead or selection.expired):
-            self._ask_for_more()
+            self._ask_for_more(now_ms)
         if self.runs_low():
             self.ledger.prefetch(self.scan_read())
         return selection
@@ -141,14 +141,14 @@ class FifoQueue(FifoReads):
         if group.more and len(group.messages) < limits.GROUP_MAX // 3 and group.read is None:
             self.ledger.prefetch(self.group_read(group))
 
-    def _ask_for_more(self) -> None:
+    def _ask_for_more(self, now_ms: int) -> None:
         """Memory holds nothing that may be received. Raises Absent where the store may."""
         reads = self._reads_for_hungry()
         if self.waiting.scan_done:
             pass
-        elif self.sleeping:
-            # A head in memory is delayed: what lies further back arrived later and is delayed too, but for what was moved in
-            # or received before.
+        elif self.waiting.scan is None and self._beyond_ready_at() > now_ms:
+            # What lies beyond the scan is delayed too, but for what was moved in or received before. (A scan that is under way
+            # is waited for: until it is here, a group's page cannot tell that nothing lies beyond.)
             if self._early and not reads:
                 reads.append(self.early_read())
         else:
@@ -176,6 +176,10 @@ class FifoQueue(FifoReads):
                     break
         self.hungry.difference_update(sated)
         return reads
+
+    def _beyond_ready_at(self) -> int:
+        """When the delay ends of the first message beyond the scan: the rest arrived later."""
+        return self.waiting.beyond_ms + self.settings.delay_ms if self.settings.delay_ms else 0
 
     def _ready_at(self, message: Message) -> int:
         return 0 if message.leased else message.enqueued_at_ms + self.settings.delay_ms
@@ -336,4 +340,6 @@ class FifoQueue(FifoReads):
         times = [self.timed.keys[0][0]] if self.timed.keys else []
         if self.sleeping:
             times.append(self.sleeping[0][0])
+        if not self.waiting.scan_done and (ready_at_ms := self._beyond_ready_at()) > now_ms:
+            times.append(ready_at_ms)
         return max(min(times), now_ms + 1) if times else None

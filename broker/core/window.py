@@ -42,13 +42,14 @@ class Group:
 class Waiting:
     """See the module's text."""
 
-    __slots__ = ("groups", "count", "scan_edge", "scan_done", "alone_batch", "scan", "_ready")
+    __slots__ = ("groups", "count", "scan_edge", "scan_done", "beyond_ms", "alone_batch", "scan", "_ready")
 
     def __init__(self, done: bool, scan_edge: int) -> None:
         self.groups: dict[str | None, Group] = {}
         self.count = 0
         self.scan_edge = scan_edge
         self.scan_done = done
+        self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0
         self.scan: Read | None = None
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
@@ -72,6 +73,7 @@ class Waiting:
         if self.scan_done and not room:
             self.scan_done = False
             self.scan_edge = message.order - 1
+            self.beyond_ms = message.enqueued_at_ms
         if not self.scan_done:
             self.alone_batch = batch_number
             return False
@@ -102,6 +104,7 @@ class Waiting:
             group.loaded_to = row.order
         if page.rows:
             self.scan_edge = page.rows[-1].order
+            self.beyond_ms = page.rows[-1].enqueued_at_ms
         if not page.more and page.batch_number >= self.alone_batch:
             self.scan_done = True
         for name in skipped:

@@ -13,6 +13,7 @@ from broker.core.queue import Queue
 from broker.core.settings import QueueSettings, Redrive
 from broker.core.window import Group
 from tests.core.bench import Bench
+from tests.core.polls import Poll
 
 
 @pytest.fixture
@@ -327,3 +328,80 @@ def test_messages_that_wait_again_come_before_a_full_group_goes_on_in_the_store(
     bench.send(fifo, "a3", "a4", group="a")  # for which the group has no room
     assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]
     assert bench.bodies(fifo, 1, visibility_ms=0) == ["a1"]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_dead_letter_is_received_though_a_delayed_backlog_arrived_before_it(bench: Bench) -> None:
+    dead_letters = bench.queue("dead.fifo", fifo=True, delay_ms=60_000)
+    source = bench.queue("q.fifo", fifo=True, redrive=Redrive(dead_letters.name, 1))
+    for n in range(9):
+        bench.send(dead_letters, f"later{n}", group=f"later{n}")
+    bench.send(source, "dead", group="d")
+    assert bench.bodies(source, visibility_ms=0) == ["dead"]
+    assert bench.bodies(dead_letters) == []
+    assert bench.bodies(source) == []
+    assert bench.bodies(dead_letters) == ["dead"]
+    bench.commit()
+    bench.restart()
+    dead_letters = bench.find("dead.fifo")
+    bench.advance(30_000)
+    assert bench.bodies(dead_letters) == ["dead"]
+    bench.advance(30_000)
+    found = [body for _ in range(5) for body in bench.bodies(dead_letters, 3)]
+    assert sorted(found) == ["dead", *(f"later{n}" for n in range(9))]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_message_that_waits_again_is_received_though_a_delayed_backlog_arrived_before_it(
+    bench: Bench, fifo: Queue
+) -> None:
+    bench.send(fifo, *(f"a{n}" for n in range(9)), group="a")
+    bench.send(fifo, "b1", group="b")
+    (first,) = bench.receive(fifo, 1)
+    assert bench.bodies(fifo, 1, 1_000) == ["b1"]
+    bench.call(bench.engine.configure_queue, fifo, QueueSettings(fifo=True, delay_ms=60_000), {})
+    bench.delete(fifo, first.receipt_handle)
+    bench.advance(1_000)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert bench.bodies(fifo, 1, 1_000) == ["b1"]
+    bench.advance(1_000)
+    assert bench.bodies(fifo, 1, 1_000) == ["b1"]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_group_that_is_read_further_than_the_others_says_nothing_of_their_delay(bench: Bench) -> None:
+    queue = bench.queue("q.fifo", fifo=True, delay_ms=10_000)
+    bench.send(queue, *(f"a{n}" for n in range(4)), group="a")
+    bench.advance(10_000)
+    for n in range(6):
+        bench.send(queue, f"b{n}", group=f"b{n}")
+    bench.advance(9_000)
+    bench.send(queue, "a4", group="a")
+    bench.commit()
+    bench.restart()
+    queue = bench.find("q.fifo")
+    while deliveries := bench.receive(queue, 1):
+        bench.delete(queue, deliveries[0].receipt_handle)
+    bench.advance(1_000)
+    found = [body for _ in range(6) for body in bench.bodies(queue, 1)]
+    assert found == [f"b{n}" for n in range(6)]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_waiting_receive_wakes_when_the_delay_of_what_only_the_store_holds_ends(bench: Bench) -> None:
+    queue = bench.queue("q.fifo", fifo=True, delay_ms=10_000)
+    bench.send(queue, "a0", group="a")
+    bench.advance(10_000)
+    assert bench.bodies(queue, visibility_ms=600_000) == ["a0"]
+    bench.send(queue, *(f"a{n}" for n in range(1, 4)), group="a")
+    for n in range(3):
+        bench.send(queue, f"b{n}", group=f"b{n}")
+    bench.commit()
+    bench.restart()
+    queue = bench.find("q.fifo")
+    assert bench.bodies(queue) == []
+    poll = Poll(bench, queue)
+    bench.advance(10_000)
+    assert poll.answers in ([None], [["b0"]])
