@@ -41,7 +41,7 @@ class Load:
     def _next_ids(self, count: int) -> list[int]:
         if len(self.ids) < count:
             self.ids += self.store.grant_sequences(100_000)
-        taken, self.ids = self.ids[-count:], self.ids[:-count]
+        taken, self.ids = self.ids[:count], self.ids[count:]
         return taken
 
     def backlog(self, count: int) -> None:

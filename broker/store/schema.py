@@ -89,14 +89,13 @@ def _quoted(path: str) -> str:
 
 
 def create(connection: sqlite3.Connection, secret: bytes, steps: Sequence[str]) -> None:
-    """Make a new database: all steps and the one row of `meta` in one transaction, so that a crash leaves nothing half made."""
+    """Make a new database: all steps and the first rows in one transaction, so that a crash leaves nothing half made."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for step in steps:
         _run(connection, step)
-    connection.execute(
-        "INSERT INTO meta (one, batch_number, message_time_ms, granted, secret) VALUES (1, 0, 0, 0, ?)", (secret,)
-    )
+    connection.execute("INSERT INTO meta (one, granted, secret) VALUES (1, 0, ?)", (secret,))
+    connection.execute("INSERT INTO batch (number, message_time_ms, log) VALUES (0, 0, x'')")
     connection.execute(f"PRAGMA user_version = {len(steps)}")
     connection.execute("COMMIT")
 

@@ -88,3 +88,18 @@ CREATE TABLE forgotten (
     queue INTEGER PRIMARY KEY,
     below_bucket INTEGER NOT NULL
 );
+
+-- step 2: a row for each batch, with the counters that it changed
+
+-- The newest says how far the store is. `log` holds the counters of the queues that the batch touched (see batch_log.py): they
+-- are written to `counters` for many batches at once, and all rows but the newest are deleted then.
+CREATE TABLE batch (
+    number INTEGER PRIMARY KEY,
+    message_time_ms INTEGER NOT NULL,
+    log BLOB NOT NULL
+);
+
+INSERT INTO batch (number, message_time_ms, log) SELECT batch_number, message_time_ms, x'' FROM meta;
+
+ALTER TABLE meta DROP COLUMN batch_number;
+ALTER TABLE meta DROP COLUMN message_time_ms;

@@ -14,6 +14,7 @@ from typing import Any, Final
 from broker.clock import process_time_s
 from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
+from broker.store.batch_log import BatchLog
 from broker.store.changes import LANE_READY, Batch, CounterRow
 from broker.store.stretches import Stretches
 
@@ -42,18 +43,21 @@ class Writer:
         self._path = path
         self._synchronous = synchronous
         self._stretches = Stretches()
+        self._log = BatchLog()
 
     def recover(self) -> Recovered:
         """What is committed, but for messages and deduplication entries."""
         self._roll_back()
         execute = self.connection.execute
-        batch_number, message_time_ms, secret = execute(sql.READ_META).fetchone()
-        recovered = Recovered(batch_number=batch_number, message_time_ms=message_time_ms, secret=secret)
+        (secret,) = execute(sql.READ_META).fetchone()
+        batch_number = self._log.restore(execute(sql.READ_BATCHES))
+        recovered = Recovered(batch_number=batch_number, message_time_ms=self._log.message_time_ms, secret=secret)
         for kind, key, record in execute(sql.READ_RESOURCES):
             recovered.resources[kind, key] = record
         for row in execute(sql.READ_COUNTERS):
             counters = CounterRow._make(row)
             recovered.counters[counters.queue] = counters._replace(grouped=bool(counters.grouped))
+        recovered.counters.update(self._log.counters)
         return recovered
 
     def grant(self, count: int) -> range:
@@ -64,8 +68,14 @@ class Writer:
 
     def apply(self, batch: Batch) -> None:
         """Commit a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
+        full = self._log.full_with(batch)
         with self._transaction():
             self._write(batch)
+            self.connection.execute(sql.PUT_BATCH, self._log.row(batch))
+            if full:
+                self._put(sql.PUT_COUNTERS, self._log.older_than(batch))
+                self.connection.execute(sql.DELETE_BATCHES, (batch.number,))
+        self._log.committed(batch, emptied=full)
 
     def _write(self, batch: Batch) -> None:
         if batch.messages:
@@ -80,8 +90,6 @@ class Writer:
             self._put(sql.PUT_LEASE, list(batch.leases.values()))
         if batch.deleted:
             self._delete_messages(sorted(batch.deleted))
-        if batch.counters:
-            self._put(sql.PUT_COUNTERS, list(batch.counters.values()))
         if batch.dropped:
             generations = [(queue,) for queue in batch.dropped]
             self._put(sql.DELETE_COUNTERS, generations)
@@ -94,7 +102,6 @@ class Writer:
             kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
-        self.connection.execute(sql.MARK_BATCH, (batch.number, batch.message_time_ms))
 
     def _stretch(self, queue: int, lane: int, batch_number: int) -> int:
         return self._stretches.place(queue, batch_number) if lane == LANE_READY else 0

@@ -66,6 +66,9 @@ MOVE_LEASE: Final = _move("lease", ("queue",))
 DELETE_MESSAGE: Final = _delete("message", "id")
 DELETE_BODY: Final = _delete("body", "id")
 DELETE_LEASE: Final = _delete("lease", "id")
+# A batch's own row. The oldest rows, whose counters have been written to their table, go.
+PUT_BATCH: Final = "INSERT OR REPLACE INTO batch (number, message_time_ms, log) VALUES (?, ?, ?)"
+DELETE_BATCHES: Final = "DELETE FROM batch WHERE number < ?"
 PUT_COUNTERS: Final = _put(
     "counters", "queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped"
 )
@@ -87,13 +90,12 @@ FORGET_BUCKETS: Final = _put(
 BEGIN: Final = "BEGIN IMMEDIATE"
 COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
-# A batch never takes message time back.
-MARK_BATCH: Final = "UPDATE meta SET batch_number = ?, message_time_ms = max(message_time_ms, ?)"
 GRANT: Final = "UPDATE meta SET granted = granted + ? RETURNING granted"
 
 # ---- Recovery: everything but messages and deduplication entries.
 
-READ_META: Final = "SELECT batch_number, message_time_ms, secret FROM meta"
+READ_META: Final = "SELECT secret FROM meta"
+READ_BATCHES: Final = "SELECT number, message_time_ms, log FROM batch ORDER BY number"
 READ_RESOURCES: Final = "SELECT kind, key, record FROM resource"
 READ_COUNTERS: Final = (
     "SELECT queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped FROM counters"
@@ -118,11 +120,14 @@ FREE_PAGES: Final = "SELECT freelist_count, page_count FROM pragma_freelist_coun
 # looks up what is to be known of each, one by one. Whoever reads stops at the row that fills the page, and nothing beyond it is
 # looked up. (A part with a LIMIT is put together first, and read in the order in which it was.)
 
+# What every read answers beside its rows: the newest batch that it could see.
+_NEWEST = "(SELECT max(number) AS batch_number FROM batch) AS newest"
+
 _PAGE = """
-SELECT meta.batch_number, m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
+SELECT newest.batch_number, m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
        coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0), coalesce(l.first_received_at_ms, 0), l.source,
        {content}, {body}
-FROM meta
+FROM {newest}
 LEFT JOIN ({picked}) AS p
 LEFT JOIN message AS m ON m.id = p.id
 LEFT JOIN lease AS l ON l.id = p.id
@@ -130,11 +135,14 @@ LEFT JOIN lease AS l ON l.id = p.id
 
 
 def _with_content(picked: str) -> str:
-    return _PAGE.format(picked=picked, content="m.content", body="b.body") + "LEFT JOIN body AS b ON b.id = p.id"
+    return (
+        _PAGE.format(newest=_NEWEST, picked=picked, content="m.content", body="b.body")
+        + "LEFT JOIN body AS b ON b.id = p.id"
+    )
 
 
 def _without_content(picked: str) -> str:
-    return _PAGE.format(picked=picked, content="NULL", body="NULL")
+    return _PAGE.format(newest=_NEWEST, picked=picked, content="NULL", body="NULL")
 
 
 _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
@@ -188,6 +196,7 @@ GROUP: Final = {False: _group(""), True: _group(_UNLEASED)}
 # time alone, and a million messages may have been delayed to the same millisecond.
 TIMED: Final = (
     _PAGE.format(
+        newest=_NEWEST,
         picked=(
             "SELECT m.id FROM ("
             + " UNION ALL ".join(
@@ -212,12 +221,12 @@ _ENDING = (
 # stays in the index; with them it looks each message up.
 COUNT_TIMED: Final = {
     False: (
-        "SELECT meta.batch_number, 1, NULL, c.received, c.waiting FROM meta CROSS JOIN"
+        f"SELECT newest.batch_number, 1, NULL, c.received, c.waiting FROM {_NEWEST} CROSS JOIN"
         " (SELECT count(*) FILTER (WHERE l.receive_count > 0) AS received,"
         f" count(*) FILTER (WHERE l.receive_count = 0) AS waiting {_ENDING.format(join='')}) AS c"
     ),
     True: (
-        "SELECT meta.batch_number, c.received IS NOT NULL, c.grp, c.received, c.waiting FROM meta LEFT JOIN"
+        f"SELECT newest.batch_number, c.received IS NOT NULL, c.grp, c.received, c.waiting FROM {_NEWEST} LEFT JOIN"
         " (SELECT m.grp, count(*) FILTER (WHERE l.receive_count > 0) AS received,"
         " count(*) FILTER (WHERE l.receive_count = 0) AS waiting"
         f" {_ENDING.format(join='CROSS JOIN message AS m ON m.id = l.id')} GROUP BY m.grp) AS c"
@@ -259,8 +268,8 @@ LOOK: Final = _with_content(
 # In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.
 # `ntile` gives each time a run of its own while they are few, and shares the runs out evenly when they are many.
 NEWEST_ARRIVALS: Final = (
-    """
-SELECT meta.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) FROM meta LEFT JOIN (
+    f"""
+SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) FROM {_NEWEST} LEFT JOIN (
     SELECT m.enqueued_at_ms, count(*) AS how_many, ntile(:runs_max) OVER (ORDER BY m.enqueued_at_ms) AS run
     FROM message AS m INDEXED BY message_place
     WHERE m.queue = :queue AND m.lane = 0 AND m.ord > coalesce((

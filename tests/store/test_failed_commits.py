@@ -72,7 +72,7 @@ def present(store: SqliteStore) -> list[int]:
     return ids(read(store.messages((*range(1, 3000),), content=False)))
 
 
-@pytest.mark.parametrize("statement", ["BEGIN", "INSERT OR REPLACE INTO body", "UPDATE meta"])
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT OR REPLACE INTO body", "INSERT OR REPLACE INTO batch"])
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY])
 def test_an_error_before_the_commit_point_leaves_nothing(
     store: SqliteStore, connection: FaultyConnection, statement: str, code: int

@@ -53,7 +53,7 @@ def queue_url(call: Call, name: QueueName) -> str:
     return f"{call.base_url}/{name.account}/{name.name}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _read(queue_url: str) -> _Address | None:
     if _BARE_NAME.fullmatch(queue_url):
         return _Address("", None, None, None, queue_url)
