@@ -1,26 +1,37 @@
 """FIFO deduplication: has this deduplication ID been accepted within the last five minutes?
 
-Entries live in the store. Memory holds, per minute, a filter that answers "surely new", and the newest entries exactly; what
-the filter cannot rule out is looked up. After a restart there are no filters for the minutes before it, so for five minutes
-every ID is looked up. An answer of the store is as good as the batch that it contains: what was accepted since must be among the
-newest entries, or the store is asked again. Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
+Entries live in the store, in the order in which they were accepted. Memory holds the newest ones exactly, and for all of the
+window filters, each over a stretch of that order: none of them knows a new ID, and the one that knows an old one says where to
+look it up. After a restart the filters are made of the store's entries before the first ID is asked for. An answer of the store
+is as good as the batch that it contains: what was accepted since must be among the newest entries, or the store is asked again.
+Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
+
+from rbloom import Bloom
 
 from broker.core.absent import Absent, Read
 from broker.core.ledger import Ledger
 from broker.core.limits import DEDUPLICATION_MS
+from broker.store.base import AcceptedPage
 from broker.store.changes import Batch, DeduplicationRow
 
-BUCKET_MS: Final = 60_000
+DIGEST_BYTES: Final = 16
 _RECENT_MAX: Final = 1_000
+_EVICTED_AT_ONCE: Final = 100
 _ENTRY_BYTES: Final = 400  # of memory (measured)
 _LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
-_FILTER_KEYS: Final = 4_096  # of the first filter of a bucket; each further one is twice as large
-_BITS_PER_KEY: Final = 16  # with four probes: about 1 in 400 new IDs is looked up for nothing
+_LAYER_MIN: Final = 512
+_LAYER_MAX: Final = 32_768  # entries; a look-up passes over all of a layer's, in C: 5 ms
+_LAYER_MS: Final = 60_000  # a layer leaves the window as a whole
+_LAYER_BYTES: Final = 300  # beside its bits
+_ERROR_RATE: Final = 1e-5  # 24 bits an entry
+_PAGE_ENTRIES: Final = 4_096  # of a read: 1 ms of the event loop
+_BEYOND_ALL: Final = 1 << 62
 
 
 class Entry(NamedTuple):
@@ -34,36 +45,23 @@ class Entry(NamedTuple):
 def digest_of(scope: str | None, deduplication_id: str) -> bytes:
     """What an ID is remembered by. `scope`: the message group under DeduplicationScope=messageGroup, else None."""
     text = deduplication_id if scope is None else f"{scope}\0{deduplication_id}"
-    return blake2b(text.encode(), digest_size=16).digest()
+    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
 
 
-class _Filter:
-    """A Bloom filter of one bucket; grows by doubling, so that its error rate holds."""
+class _Layer:
+    """A filter over the entries from `first` to `last` in the order of acceptance."""
 
-    __slots__ = ("_layers", "_room", "memory_bytes")
+    __slots__ = ("bits", "capacity", "room", "first", "last", "begun_ms", "newest_ms", "memory_bytes")
 
-    def __init__(self) -> None:
-        self._layers: list[tuple[bytearray, int]] = []
-        self._room = 0
-        self.memory_bytes = 0
-
-    def add(self, digest: bytes) -> None:
-        if self._room == 0:
-            keys = _FILTER_KEYS << len(self._layers)
-            self._layers.append((bytearray(keys * _BITS_PER_KEY // 8), keys * _BITS_PER_KEY - 1))
-            self._room = keys
-            self.memory_bytes += keys * _BITS_PER_KEY // 8
-        self._room -= 1
-        bits, mask = self._layers[-1]
-        number = int.from_bytes(digest)
-        for _ in range(4):
-            bits[(number & mask) >> 3] |= 1 << (number & 7)
-            number >>= 32
-
-    def __contains__(self, digest: bytes) -> bool:
-        number = int.from_bytes(digest)
-        probes = (number, number >> 32, number >> 64, number >> 96)
-        return any(all(bits[(p & mask) >> 3] & (1 << (p & 7)) for p in probes) for bits, mask in self._layers)
+    def __init__(self, capacity: int, first: int, last: int, begun_ms: int, newest_ms: int) -> None:
+        self.bits = Bloom(capacity, _ERROR_RATE)
+        self.capacity = capacity
+        self.room = capacity
+        self.first = first
+        self.last = last
+        self.begun_ms = begun_ms
+        self.newest_ms = newest_ms
+        self.memory_bytes = self.bits.size_in_bits // 8 + _LAYER_BYTES
 
 
 class _Answer(NamedTuple):
@@ -74,121 +72,182 @@ class _Answer(NamedTuple):
 
 
 class Deduplication:
-    """The window of one FIFO queue or topic. `queue`: its number; a purge does not forget. `ledger`: has the memory budget."""
+    """The window of one FIFO queue or topic. `queue`: its number; a purge does not forget. `ledger`: has the memory budget.
 
-    def __init__(self, queue: int, blind_until_ms: int, ledger: Ledger) -> None:
+    `new`: nothing was ever accepted.
+    """
+
+    def __init__(self, queue: int, ledger: Ledger, *, new: bool) -> None:
         self._queue = queue
         self._ledger = ledger
         self.held_bytes = 0  # of the memory that all queues share
-        self._blind_until_ms = blind_until_ms  # until then, entries from before the start may exist
-        self._filters: dict[int, _Filter] = {}
+        self._layers: list[_Layer] = []  # the oldest first; the last one is being filled
+        self._loaded = new
+        self._loading: Read | None = None
+        self._stale = not new  # the store may hold entries that have left the window
         self._recent: OrderedDict[bytes, tuple[Entry, int]] = OrderedDict()  # with the batch that carries the entry
         self._evicted_batch = 0  # the newest that carries an entry which is no longer among the recent ones
         self._looked_up: OrderedDict[bytes, _Answer] = OrderedDict()
-        self._forgotten_below = 0
 
-    def find(self, digests: list[bytes], now_ms: int, newest_batch: int) -> list[Entry | None]:
-        """The unexpired entry of each digest, None where it is new. Raises Absent where only the store knows.
+    def require(self, digests: Sequence[bytes], now_ms: int) -> None:
+        """Have it known of each digest whether it was accepted. Raises Absent where only the store knows.
 
-        What it has found holds until the next call of it, however many entries are added meanwhile.
+        That holds until the next call of this method, however many entries are added meanwhile.
         """
-        self._evict(now_ms)
-        unknown = [d for d in digests if not self._known(d, now_ms)]
+        if not self._loaded:
+            raise Absent(self._load(now_ms))
+        recent, layers = self._recent, self._layers
+        if len(recent) > _RECENT_MAX:
+            self._evict()
+        unknown: list[bytes] = []
+        spans: set[tuple[int, int]] = set()
+        for digest in digests:
+            if digest in recent or (self._looked_up and self._was_looked_up(digest)):
+                continue
+            for layer in layers:
+                if digest in layer.bits:
+                    unknown.append(digest)
+                    spans.update((at.first, at.last) for at in layers if digest in at.bits)
+                    break
         if unknown:
-            since_ms = now_ms - DEDUPLICATION_MS
-            wanted = tuple(unknown)
-            raise Absent(
-                Read(
-                    newest_batch,
-                    lambda store: store.deduplication(self._queue, wanted, since_ms=since_ms),
-                    lambda _read, rows: self._arrived(wanted, newest_batch, rows),
-                )
-            )
-        return [self._entry(d, now_ms) for d in digests]
+            raise Absent(self._look_up(tuple(unknown), sorted(spans), now_ms))
 
     def entry(self, digest: bytes, now_ms: int) -> Entry | None:
-        """The entry of one digest that `find` has settled: within a batch, an earlier message may have taken its place.
+        """The unexpired entry of one digest that `require` has settled; None if it is new.
 
         One that the store knew is a recent one again. That an ID is new holds until it is added: the call may yet be repeated.
         """
-        entry = self._entry(digest, now_ms)
-        if entry is not None and self._looked_up.pop(digest, None) is not None and digest not in self._recent:
+        recent = self._recent.get(digest)
+        if recent is not None:
+            entry: Entry | None = recent[0]
+        else:
+            answer = self._looked_up.get(digest)
+            entry = None if answer is None else answer.entry
+        if entry is None or now_ms - entry.sent_at_ms >= DEDUPLICATION_MS:
+            return None
+        if self._looked_up.pop(digest, None) is not None and recent is None:
             self._hold(_ENTRY_BYTES)
             self._recent[digest] = entry, 0
         return entry
 
     def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
-        """Remember an accepted message. What the store answered has served its purpose."""
-        self._looked_up.pop(digest, None)
-        bucket = entry.sent_at_ms // BUCKET_MS
-        filter_ = self._filters.get(bucket)
-        if filter_ is None:
-            self._expire(entry.sent_at_ms, batch)
-            filter_ = self._filters[bucket] = _Filter()
-        before_bytes = filter_.memory_bytes
-        filter_.add(digest)
-        self._hold(filter_.memory_bytes - before_bytes + (0 if digest in self._recent else _ENTRY_BYTES))
+        """Remember an accepted message. Entries come in their order. What the store answered has served its purpose."""
+        batch.add_deduplication(DeduplicationRow(self._queue, entry.order, digest, entry.sent_at_ms, entry.message_id))
+        if not self._loaded:
+            return  # it left memory while the call was at it
+        layer = self._layers[-1] if self._layers else None
+        if layer is None or not layer.room or entry.sent_at_ms - layer.begun_ms >= _LAYER_MS:
+            layer = self._begin_layer(layer, entry, batch)
+        layer.room -= 1
+        layer.bits.add(digest)
+        layer.last = entry.order
+        layer.newest_ms = entry.sent_at_ms
+        if self._looked_up:
+            self._looked_up.pop(digest, None)
+        if digest in self._recent:
+            self._recent.move_to_end(digest)
+        else:
+            self._hold(_ENTRY_BYTES)
         self._recent[digest] = entry, batch.number
-        self._recent.move_to_end(digest)
-        batch.add_deduplication(
-            DeduplicationRow(self._queue, bucket, digest, entry.sent_at_ms, entry.message_id, entry.order)
-        )
 
     def unload(self) -> None:
-        """Forget what memory holds; the store has it all, or will with the batch that a look-up waits for.
-
-        Without filters, every ID is looked up for five minutes. Never between a call's `find` and its `entry`.
-        """
-        if self._filters:
-            self._blind_until_ms = self._ledger.now_ms() + DEDUPLICATION_MS
-            self._filters.clear()
+        """Forget what memory holds; the store has it all, or will with the batch that the next read waits for."""
         self._evicted_batch = max([self._evicted_batch, *(batch for _, batch in self._recent.values())])
         self._recent.clear()
         self._looked_up.clear()
+        self._layers.clear()
+        self._loaded, self._loading = False, None
         self._hold(-self.held_bytes)
 
     def _hold(self, size: int) -> None:
         self.held_bytes += size
         self._ledger.memory_bytes += size
 
-    def _known(self, digest: bytes, now_ms: int) -> bool:
-        if digest in self._recent:
-            return True
-        answer = self._looked_up.get(digest)
-        if answer is not None and answer.batch >= self._evicted_batch:
-            return True
-        return now_ms >= self._blind_until_ms and not any(digest in f for f in self._filters.values())
+    def _evict(self) -> None:
+        """Leave the oldest of the recent entries to the store. Never within a call, which has relied on them."""
+        while len(self._recent) > _RECENT_MAX - _EVICTED_AT_ONCE:
+            _, (_, batch) = self._recent.popitem(last=False)
+            self._hold(-_ENTRY_BYTES)
+            self._evicted_batch = max(self._evicted_batch, batch)
 
-    def _entry(self, digest: bytes, now_ms: int) -> Entry | None:
-        recent = self._recent.get(digest)
+    # Filters
+
+    def _begin_layer(self, before: _Layer | None, entry: Entry, batch: Batch) -> _Layer:
+        """A layer for this entry and those that follow, of a size that suits the pace; and an end to what has expired."""
+        layers = self._layers
+        while layers and entry.sent_at_ms - layers[0].newest_ms >= DEDUPLICATION_MS:
+            self._hold(-layers.pop(0).memory_bytes)
+            self._stale = True
+        if self._stale:
+            self._stale = False
+            batch.forget_deduplication(self._queue, (layers[0].first if layers else entry.order) - 1)
+        capacity = _LAYER_MIN
+        if before is not None and before.room == 0:
+            capacity = min(2 * before.capacity, _LAYER_MAX)
+        elif before is not None:
+            capacity = max(before.capacity // 2, _LAYER_MIN)
+        layer = _Layer(capacity, entry.order, entry.order, entry.sent_at_ms, entry.sent_at_ms)
+        self._hold(layer.memory_bytes)
+        layers.append(layer)
+        return layer
+
+    def _load(self, now_ms: int) -> Read:
+        """The next page of what the filters lack, from the newest entry to the oldest. Nothing is added meanwhile."""
+        if self._loading is None:
+            queue, below = self._queue, self._layers[0].first if self._layers else _BEYOND_ALL
+            since_ms = now_ms - DEDUPLICATION_MS
+
+            def arrive(read: Read, page: AcceptedPage) -> None:
+                if self._loading is read:
+                    self._loading = None
+                    if page.digests:
+                        self._take_in(page)
+                    self._loaded = not page.more
+
+            def fail(read: Read) -> None:
+                if self._loading is read:
+                    self._loading = None
+
+            self._loading = Read(
+                self._ledger.journal.newest,
+                lambda store: store.accepted(queue, below, since_ms=since_ms, limit=_PAGE_ENTRIES),
+                arrive,
+                fail,
+            )
+        return self._loading
+
+    def _take_in(self, page: AcceptedPage) -> None:
+        count = len(page.digests) // DIGEST_BYTES
+        oldest = self._layers[0] if self._layers else None
+        if oldest is None or oldest.room < count:
+            # The first page may be all there is. Whatever comes next, more will.
+            capacity = max(count, _LAYER_MIN) if oldest is None else _LAYER_MAX
+            oldest = _Layer(capacity, page.first, page.last, page.newest_ms, page.newest_ms)
+            self._hold(oldest.memory_bytes)
+            self._layers.insert(0, oldest)
+        oldest.first = page.first
+        oldest.begun_ms = 0  # complete: what is added goes into another one
+        oldest.room -= count
+        oldest.bits.update(page.digests[at : at + DIGEST_BYTES] for at in range(0, len(page.digests), DIGEST_BYTES))
+
+    # Entries
+
+    def _was_looked_up(self, digest: bytes) -> bool:
         answer = self._looked_up.get(digest)
-        entry = recent[0] if recent is not None else answer.entry if answer is not None else None
-        return entry if entry is not None and now_ms - entry.sent_at_ms < DEDUPLICATION_MS else None
+        return answer is not None and answer.batch >= self._evicted_batch
+
+    def _look_up(self, wanted: tuple[bytes, ...], spans: list[tuple[int, int]], now_ms: int) -> Read:
+        queue, since_ms, batch = self._queue, now_ms - DEDUPLICATION_MS, self._ledger.journal.newest
+        return Read(
+            batch,
+            lambda store: store.deduplication(queue, wanted, spans, since_ms=since_ms),
+            lambda _read, rows: self._arrived(wanted, batch, rows),
+        )
 
     def _arrived(self, wanted: tuple[bytes, ...], batch: int, rows: list[DeduplicationRow]) -> None:
-        found = {r.digest: Entry(r.sent_at_ms, r.message_id, r.order) for r in sorted(rows, key=lambda r: r.sent_at_ms)}
+        found = {r.digest: Entry(r.sent_at_ms, r.message_id, r.order) for r in sorted(rows, key=lambda r: r.order)}
         for digest in wanted:
             # An entry that a concurrent send has added meanwhile is in _recent and goes first.
             self._looked_up[digest] = _Answer(batch, found.get(digest))
         while len(self._looked_up) > _LOOKED_UP_MAX:
             self._looked_up.popitem(last=False)
-
-    def _evict(self, now_ms: int) -> None:
-        """Leave the oldest of the recent entries to the store. Never within a call, which has relied on them."""
-        while self._recent:
-            entry, batch = next(iter(self._recent.values()))
-            expired = now_ms - entry.sent_at_ms >= DEDUPLICATION_MS
-            if not expired and len(self._recent) <= _RECENT_MAX:
-                return
-            self._recent.popitem(last=False)
-            self._hold(-_ENTRY_BYTES)
-            if not expired:
-                self._evicted_batch = max(self._evicted_batch, batch)
-
-    def _expire(self, now_ms: int, batch: Batch) -> None:
-        below = (now_ms - DEDUPLICATION_MS) // BUCKET_MS
-        for bucket in [b for b in self._filters if b < below]:
-            self._hold(-self._filters.pop(bucket).memory_bytes)
-        if below > self._forgotten_below:
-            self._forgotten_below = below
-            batch.forget_deduplication(self._queue, below)

@@ -58,7 +58,7 @@ class FifoQueue(FifoReads):
         """What messages that arrive are remembered by. Raises Absent where only the store knows whether they are."""
         by_group = self.settings.deduplicate_by_group
         digests = [digest_of(m.group if by_group else None, m.deduplication_id or "") for m in messages]
-        self.deduplication.find(digests, now_ms, self.ledger.journal.newest)
+        self.deduplication.require(digests, now_ms)
         return digests
 
     def activate(self) -> None:

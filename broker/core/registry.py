@@ -15,7 +15,7 @@ from broker.core.deduplication import Deduplication
 from broker.core.errors import PurgeQueueInProgress, QueueDeletedRecently, QueueDoesNotExist
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
-from broker.core.limits import COOLDOWN_MS, DEDUPLICATION_MS, FOREVER_MS
+from broker.core.limits import COOLDOWN_MS, FOREVER_MS
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings, internal_name
 from broker.core.standard import StandardQueue
@@ -24,7 +24,7 @@ from broker.store.base import Recovered
 
 QUEUE_KIND: Final = "queue"
 TOMBSTONE_KIND: Final = "deleted-queue"
-_ALL_BUCKETS: Final = 1 << 60
+_ALL_ENTRIES: Final = 1 << 60
 
 
 class QueueRecord(msgspec.Struct):
@@ -64,10 +64,9 @@ class Registry:
 
     def recover(self, recovered: Recovered) -> None:
         """Take over what the store holds. Memory must be empty."""
-        blind_until_ms = recovered.message_time_ms + DEDUPLICATION_MS
         for (kind, _key), stored in recovered.resources.items():
             if kind == QUEUE_KIND:
-                self._restore(_decoder.decode(stored), recovered, blind_until_ms)
+                self._restore(_decoder.decode(stored), recovered)
             elif kind == TOMBSTONE_KIND:
                 name, deleted_at_ms = msgspec.json.decode(stored, type=tuple[QueueName, int])
                 self._remember_deleted(name, deleted_at_ms)
@@ -129,7 +128,7 @@ class Registry:
             created_at_ms=now_ms,
         )
         if isinstance(queue, FifoQueue):
-            queue.deduplication = Deduplication(queue.number, 0, self.ledger)
+            queue.deduplication = Deduplication(queue.number, self.ledger, new=True)
         queue.reset_windows(empty=True)
         self._enlist(queue)
         self._record(queue)
@@ -179,7 +178,7 @@ class Registry:
         batch.delete_resource(QUEUE_KIND, record_key(queue.name))
         batch.drop_generation(queue.generation)
         if queue.settings.fifo:
-            batch.forget_deduplication(queue.number, _ALL_BUCKETS)
+            batch.forget_deduplication(queue.number, _ALL_ENTRIES)
         if self.cooldowns and not queue.settings.internal:
             now_ms = self.ledger.now_ms()
             batch.put_resource(TOMBSTONE_KIND, record_key(queue.name), _encoder.encode((queue.name, now_ms)))
@@ -256,7 +255,7 @@ class Registry:
         )
         self.ledger.batch.put_resource(QUEUE_KIND, record_key(queue.name), _encoder.encode(record))
 
-    def _restore(self, record: QueueRecord, recovered: Recovered, blind_until_ms: int) -> None:
+    def _restore(self, record: QueueRecord, recovered: Recovered) -> None:
         kind = FifoQueue if record.settings.fifo else StandardQueue
         queue = kind(
             self.ledger,
@@ -272,7 +271,7 @@ class Registry:
         queue.modified_at_ms = record.modified_at_ms
         queue.purged_at_ms = record.purged_at_ms
         if isinstance(queue, FifoQueue):
-            queue.deduplication = Deduplication(queue.number, blind_until_ms, self.ledger)
+            queue.deduplication = Deduplication(queue.number, self.ledger, new=False)
         counters = recovered.counters.get(record.generation)
         if counters is None:
             queue.reset_windows(empty=True)

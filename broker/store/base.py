@@ -5,6 +5,7 @@ Every read answers with the number of the last batch that it contains, taken in 
 can apply later Changes on top. A backend passes `tests/store/conformance.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -56,6 +57,17 @@ class Page:
     batch_number: int
     rows: list[StoredMessage]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedPage:
+    """Deduplication entries in a row: the orders of the first and the last, the newest's time, and all digests in one."""
+
+    first: int
+    last: int
+    newest_ms: int
+    digests: bytes  # 16 bytes each; none: the other fields say nothing
+    more: bool  # there may be older ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +170,17 @@ class Store(Protocol):
         """
         ...
 
-    async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:
-        """Entries of a queue (its number) with these digests and sent_at_ms > since_ms."""
+    async def deduplication(
+        self, queue: int, digests: tuple[bytes, ...], spans: Sequence[tuple[int, int]], *, since_ms: int
+    ) -> list[DeduplicationRow]:
+        """Entries of a queue (its number) with these digests and sent_at_ms > since_ms, among those of the spans of order.
+
+        Each span is (first, last). Cost: every entry of the spans is passed over, in C.
+        """
+        ...
+
+    async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
+        """The digests of the newest `limit` entries below an order, but for those with sent_at_ms <= since_ms."""
         ...
 
     async def backup(self, path: str) -> None:

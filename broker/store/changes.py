@@ -69,11 +69,10 @@ class DeduplicationRow(NamedTuple):
     """An accepted deduplication ID. `queue` is the queue's number, not a generation: a purge does not forget."""
 
     queue: int
-    bucket: int  # sent_at_ms // the width of a bucket; expires as a whole
+    order: int  # the sequence number that a duplicate is answered with; grows with time
     digest: bytes  # 16 bytes
     sent_at_ms: int
     message_id: str
-    order: int  # the sequence number that a duplicate is answered with
 
 
 class Batch:
@@ -88,7 +87,7 @@ class Batch:
         "deleted",
         "counters",
         "deduplication",
-        "forgotten_buckets",
+        "forgotten",
         "resources",
         "dropped",
     )
@@ -102,7 +101,7 @@ class Batch:
         self.deleted: set[int] = set()  # message ids that the store may hold
         self.counters: dict[int, CounterRow] = {}
         self.deduplication: list[DeduplicationRow] = []
-        self.forgotten_buckets: dict[int, int] = {}  # queue number -> buckets below this one have expired
+        self.forgotten: dict[int, int] = {}  # queue number -> deduplication entries up to this order have expired
         self.resources: dict[tuple[str, str], bytes | None] = {}  # (kind, key) -> record, None: deleted
         self.dropped: list[int] = []  # generations whose rows are to be cleared away
 
@@ -117,7 +116,7 @@ class Batch:
             or self.moves
             or self.deduplication
             or self.dropped
-            or self.forgotten_buckets
+            or self.forgotten
             or self.message_time_ms
         )
 
@@ -152,9 +151,9 @@ class Batch:
     def add_deduplication(self, row: DeduplicationRow) -> None:
         self.deduplication.append(row)
 
-    def forget_deduplication(self, queue: int, below_bucket: int) -> None:
-        """The buckets of `queue` (a queue's number) below `below_bucket` have expired."""
-        self.forgotten_buckets[queue] = below_bucket
+    def forget_deduplication(self, queue: int, up_to: int) -> None:
+        """The entries of `queue` (a queue's number) up to this order have expired: none of them is looked up again."""
+        self.forgotten[queue] = up_to
 
     def put_resource(self, kind: str, key: str, record: bytes) -> None:
         """Create or replace the record of a named thing (a queue, a move task, later a topic)."""

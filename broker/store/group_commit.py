@@ -261,7 +261,7 @@ class GroupCommit:
             self._fail(batch, parked, failure)
             return
         self.committed = batch.number
-        if batch.dropped or batch.forgotten_buckets or self._clear_failed:
+        if batch.dropped or batch.forgotten or self._clear_failed:
             self._clear_next = True
             self._clear_failed = False
         self._clear_now = True

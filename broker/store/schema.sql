@@ -103,3 +103,33 @@ INSERT INTO batch (number, message_time_ms, log) SELECT batch_number, message_ti
 
 ALTER TABLE meta DROP COLUMN batch_number;
 ALTER TABLE meta DROP COLUMN message_time_ms;
+
+-- step 3: deduplication entries in the order of their acceptance
+
+DELETE FROM deduplication WHERE EXISTS (
+    SELECT 1 FROM forgotten WHERE forgotten.queue = deduplication.queue AND deduplication.bucket < forgotten.below_bucket
+);
+
+ALTER TABLE deduplication RENAME TO deduplication_by_digest;
+
+-- By order, so that those of a batch lie together: by digest, each would change a page of its own. Who looks for a digest knows
+-- about where it is (see core/deduplication.py).
+CREATE TABLE deduplication (
+    queue INTEGER NOT NULL,
+    ord INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    sent_at_ms INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    PRIMARY KEY (queue, ord)
+) WITHOUT ROWID;
+
+INSERT OR IGNORE INTO deduplication (queue, ord, digest, sent_at_ms, message_id)
+    SELECT queue, ord, digest, sent_at_ms, message_id FROM deduplication_by_digest ORDER BY queue, ord;
+
+DROP TABLE deduplication_by_digest;
+DROP TABLE forgotten;
+
+CREATE TABLE forgotten (
+    queue INTEGER PRIMARY KEY,
+    up_to INTEGER NOT NULL
+);

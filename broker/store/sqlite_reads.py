@@ -17,12 +17,13 @@ import orjson
 
 from broker.store import schema
 from broker.store import statements as sql
-from broker.store.base import Page, StoredMessage, StoreError
+from broker.store.base import AcceptedPage, Page, StoredMessage, StoreError
 from broker.store.changes import DeduplicationRow
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
 _ALL_BYTES: Final = 1 << 62
+_DIGEST_BYTES: Final = 16
 
 
 class _PageValues(dict[str, Any]):
@@ -211,12 +212,27 @@ class SqliteReads:
         rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, values)
         return rows[0][0], [(at_ms, how_many) for _, at_ms, how_many in rows if at_ms is not None]
 
-    async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:
+    async def deduplication(
+        self, queue: int, digests: tuple[bytes, ...], spans: Sequence[tuple[int, int]], *, since_ms: int
+    ) -> list[DeduplicationRow]:
         if not digests:
             return []
         assert self._pages is not None, "the store is not open"
-        values = {"queue": queue, "digests": b"".join(digests), "count": len(digests), "since_ms": since_ms}
+        values = {
+            "queue": queue,
+            "digests": b"".join(digests),
+            "count": len(digests),
+            "spans": orjson.dumps(spans).decode(),
+            "since_ms": since_ms,
+        }
         return [DeduplicationRow(*row) for row in await self._pages.fetch(sql.DEDUPLICATION, values)]
+
+    async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
+        assert self._pages is not None, "the store is not open"
+        values = {"queue": queue, "below_order": below_order, "since_ms": since_ms, "limit": limit}
+        ((first, last, newest_ms, digests),) = await self._pages.fetch(sql.ACCEPTED, values)
+        found = bytes.fromhex(digests or "")
+        return AcceptedPage(first or 0, last or 0, newest_ms or 0, found, len(found) == _DIGEST_BYTES * limit)
 
     async def backup(self, path: str) -> None:
         assert self._backups is not None, "the store is not open"

@@ -96,8 +96,8 @@ class Writer:
             self._put(sql.DROP_GENERATION, generations)
         if batch.deduplication:
             self._put(sql.PUT_DEDUPLICATION, batch.deduplication)
-        if batch.forgotten_buckets:
-            self._put(sql.FORGET_BUCKETS, list(batch.forgotten_buckets.items()))
+        if batch.forgotten:
+            self._put(sql.FORGET, list(batch.forgotten.items()))
         if batch.resources:
             kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
             self._put(sql.PUT_RESOURCE, kept)
@@ -151,10 +151,10 @@ class Writer:
         if forgotten is not None:
             last = execute(sql.FORGOTTEN_UP_TO, (*forgotten, _SLICE_ROWS - 1)).fetchone()
             if last is not None:
-                execute(sql.DELETE_FORGOTTEN_UP_TO, (forgotten[0], *last))
+                execute(sql.DELETE_FORGOTTEN, (forgotten[0], *last))
             else:
                 execute(sql.DELETE_FORGOTTEN, forgotten)
-                execute(sql.CLEARED_BUCKETS, forgotten[:1])
+                execute(sql.CLEARED_FORGOTTEN, forgotten[:1])
             return True
         return False
 

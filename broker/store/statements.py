@@ -73,18 +73,18 @@ PUT_COUNTERS: Final = _put(
     "counters", "queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped"
 )
 DELETE_COUNTERS: Final = _delete("counters", "queue")
-PUT_DEDUPLICATION: Final = _put("deduplication", "queue, bucket, digest, sent_at_ms, message_id, ord")
+PUT_DEDUPLICATION: Final = _put("deduplication", "queue, ord, digest, sent_at_ms, message_id")
 PUT_RESOURCE: Final = _put("resource", "kind, key, record")
 # Not (kind, key) IN (VALUES …): SQLite would look at every resource there is.
 DELETE_RESOURCE: Final = Rows(
     2, lambda size: f"DELETE FROM resource WHERE {' OR '.join(['(kind = ? AND key = ?)'] * size)}"
 )
 DROP_GENERATION: Final = _put("dropped", "queue", verb="INSERT OR IGNORE")
-FORGET_BUCKETS: Final = _put(
+FORGET: Final = _put(
     "forgotten",
-    "queue, below_bucket",
+    "queue, up_to",
     verb="INSERT",
-    conflict=" ON CONFLICT (queue) DO UPDATE SET below_bucket = max(below_bucket, excluded.below_bucket)",
+    conflict=" ON CONFLICT (queue) DO UPDATE SET up_to = max(up_to, excluded.up_to)",
 )
 
 BEGIN: Final = "BEGIN IMMEDIATE"
@@ -106,14 +106,11 @@ READ_COUNTERS: Final = (
 NEXT_DROPPED: Final = "SELECT queue FROM dropped LIMIT 1"
 DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queue = ? LIMIT ?"
 CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
-NEXT_FORGOTTEN: Final = "SELECT queue, below_bucket FROM forgotten LIMIT 1"
-# The last entry of a slice, where there are that many; then all up to it, or all that are left.
-FORGOTTEN_UP_TO: Final = (
-    "SELECT bucket, digest FROM deduplication WHERE queue = ? AND bucket < ? ORDER BY bucket, digest LIMIT 1 OFFSET ?"
-)
-DELETE_FORGOTTEN_UP_TO: Final = "DELETE FROM deduplication WHERE queue = ? AND (bucket, digest) <= (?, ?)"
-DELETE_FORGOTTEN: Final = "DELETE FROM deduplication WHERE queue = ? AND bucket < ?"
-CLEARED_BUCKETS: Final = "DELETE FROM forgotten WHERE queue = ?"
+NEXT_FORGOTTEN: Final = "SELECT queue, up_to FROM forgotten LIMIT 1"
+# The last entry of a slice, where there are that many.
+FORGOTTEN_UP_TO: Final = "SELECT ord FROM deduplication WHERE queue = ? AND ord <= ? ORDER BY ord LIMIT 1 OFFSET ?"
+DELETE_FORGOTTEN: Final = "DELETE FROM deduplication WHERE queue = ? AND ord <= ?"
+CLEARED_FORGOTTEN: Final = "DELETE FROM forgotten WHERE queue = ?"
 FREE_PAGES: Final = "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
 
 # ---- Pages. Each is one statement, so one read transaction: it picks ids in the page's order, one more than may be wanted, and
@@ -280,22 +277,23 @@ SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) F
     + " GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run ORDER BY arrived.run"
 )
 
-# Steps from bucket to bucket (there are few), and looks each digest up in each. The digests come as one blob, 16 bytes each.
+# Passes over the spans of acceptance in which the digests may be. These come as one blob, 16 bytes each.
 DEDUPLICATION: Final = """
-WITH RECURSIVE bucket (n) AS (
-    SELECT min(bucket) FROM deduplication WHERE queue = :queue
-        AND bucket >= coalesce((SELECT below_bucket FROM forgotten WHERE queue = :queue), -9223372036854775808)
-    UNION ALL
-    SELECT (SELECT min(d.bucket) FROM deduplication AS d WHERE d.queue = :queue AND d.bucket > bucket.n) FROM bucket
-    WHERE bucket.n IS NOT NULL
-),
-wanted (at, digest) AS (
+WITH RECURSIVE wanted (at, digest) AS (
     SELECT 0, substr(:digests, 1, 16)
     UNION ALL
     SELECT at + 1, substr(:digests, 16 * at + 17, 16) FROM wanted WHERE at + 1 < :count
 )
-SELECT d.queue, d.bucket, d.digest, d.sent_at_ms, d.message_id, d.ord
-FROM bucket CROSS JOIN wanted CROSS JOIN deduplication AS d
-ON d.queue = :queue AND d.bucket = bucket.n AND d.digest = wanted.digest
-WHERE d.sent_at_ms > :since_ms
+SELECT d.queue, d.ord, d.digest, d.sent_at_ms, d.message_id
+FROM json_each(:spans) AS span CROSS JOIN deduplication AS d
+ON d.queue = :queue AND d.ord >= json_extract(span.value, '$[0]') AND d.ord <= json_extract(span.value, '$[1]')
+WHERE d.digest IN (SELECT digest FROM wanted) AND d.sent_at_ms > :since_ms
+"""
+
+# A page of entries from the newest to the oldest, put together in C: (first, last, time of the newest, digests in hexadecimal).
+ACCEPTED: Final = """
+SELECT min(ord), max(ord), max(sent_at_ms), group_concat(hex(digest), '') FROM (
+    SELECT ord, sent_at_ms, digest FROM deduplication
+    WHERE queue = :queue AND ord < :below_order ORDER BY ord DESC LIMIT :limit
+) WHERE sent_at_ms > :since_ms
 """

@@ -1,8 +1,9 @@
 """A store in plain dictionaries: slow, obvious, and the reference that the engine's tests run on without an event loop."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from broker.store.base import Page, Recovered, StoredMessage
+from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
 from broker.store.changes import LANE_READY, Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow
 
 
@@ -45,8 +46,8 @@ class DictStore:
             self.leases.pop(message_id, None)
         self.counters.update(batch.counters)
         self.entries += batch.deduplication
-        for queue, below in batch.forgotten_buckets.items():
-            self.entries = [e for e in self.entries if e.queue != queue or e.bucket >= below]
+        for queue, up_to in batch.forgotten.items():
+            self.entries = [e for e in self.entries if e.queue != queue or e.order > up_to]
         for key, record in batch.resources.items():
             if record is None:
                 self.resources.pop(key, None)
@@ -188,8 +189,19 @@ class DictStore:
         shared = [runs[i : i + size] for i in range(0, len(runs), size)]
         return self.batch_number, [(some[-1][0], sum(count for _, count in some)) for some in shared]
 
-    async def deduplication(self, queue: int, digests: tuple[bytes, ...], *, since_ms: int) -> list[DeduplicationRow]:
-        return [e for e in self.entries if e.queue == queue and e.digest in digests and e.sent_at_ms > since_ms]
+    async def deduplication(
+        self, queue: int, digests: tuple[bytes, ...], spans: Sequence[tuple[int, int]], *, since_ms: int
+    ) -> list[DeduplicationRow]:
+        entries = [e for e in self.entries if e.queue == queue and e.sent_at_ms > since_ms]
+        return [e for e in entries if e.digest in digests and any(a <= e.order <= b for a, b in spans)]
+
+    async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
+        entries = sorted((e for e in self.entries if e.queue == queue and e.order < below_order), key=lambda e: e.order)
+        page = [e for e in entries[-limit:] if e.sent_at_ms > since_ms]
+        if not page:
+            return AcceptedPage(0, 0, 0, b"", False)
+        digests = b"".join(e.digest for e in page)
+        return AcceptedPage(page[0].order, page[-1].order, page[-1].sent_at_ms, digests, len(page) == limit)
 
     async def backup(self, path: str) -> None:
         raise AssertionError(f"nothing to copy to {path}")

@@ -1,13 +1,16 @@
 """The five-minute window. Source: SQS Developer Guide, "Using the message deduplication ID" and recorded replies."""
 
+from typing import Any
+
 import pytest
 
+from broker.core import deduplication
 from broker.core.absent import Absent
 from broker.core.deduplication import Deduplication, Entry, digest_of
 from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted, Sent
 from broker.core.queue import Queue
-from broker.store.changes import Batch
+from broker.store.changes import Batch, DeduplicationRow
 from tests.core.bench import Bench
 
 WINDOW_MS = 300_000
@@ -80,7 +83,7 @@ def test_memory_forgets_details_but_the_store_knows(bench: Bench, fifo: Queue) -
 
 def test_what_was_looked_up_as_new_and_then_sent_is_a_duplicate(bench: Bench, fifo: Queue) -> None:
     bench.commit()
-    bench.restart()  # from now on every ID is looked up
+    bench.restart()
     fifo = bench.find("q.fifo")
     first = send(bench, fifo, "first")
     for n in range(1_500):
@@ -148,7 +151,7 @@ def test_an_entry_that_leaves_memory_before_it_is_on_disk_is_not_forgotten(bench
     assert bench.counts(fifo) == (2, 0, 0)
 
 
-def test_what_left_memory_is_looked_up_until_its_window_ends(bench: Bench, fifo: Queue) -> None:
+def test_what_left_memory_is_known_until_its_window_ends(bench: Bench, fifo: Queue) -> None:
     first = send(bench, fifo, "first")
     bench.advance(60_000)
     fifo.unload()
@@ -179,18 +182,124 @@ def test_an_answer_about_what_was_sent_and_left_memory_meanwhile_is_not_believed
 
 
 def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
-    deduplication = Deduplication(1, 0, bench.ledger)
+    window = Deduplication(1, bench.ledger, new=True)
     batch = Batch(1)
-    known = [digest_of(None, f"known-{n}") for n in range(20_000)]
-    for digest in known:
-        deduplication.add(digest, Entry(0, "id", 1), batch)
-    new = [digest_of(None, f"new-{n}") for n in range(2_000)]
-    looked_up = sum(not deduplication._known(digest, 0) for digest in new)
-    assert looked_up < len(new) / 100
-    assert len(batch.deduplication) == len(known)
+    for n in range(20_000):
+        window.add(digest_of(None, f"known-{n}"), Entry(0, "id", n), batch)
+    assert len(batch.deduplication) == 20_000
+    looked_up = 0
+    for n in range(5_000):
+        try:
+            window.require([digest_of(None, f"new-{n}")], 0)
+        except Absent:
+            looked_up += 1
+    assert looked_up <= 5  # one in 100,000 for each of six filters
 
 
-def test_expired_buckets_are_forgotten_as_a_whole(bench: Bench, fifo: Queue) -> None:
+def test_an_old_entry_is_looked_up_in_its_own_stretch_alone(bench: Bench, fifo: Queue) -> None:
+    assert isinstance(fifo, FifoQueue)
+    first = send(bench, fifo, "first")
+    for n in range(10_000):
+        send(bench, fifo, str(n))
+    asked: list[list[tuple[int, int]]] = []
+    found = bench.store.deduplication
+
+    async def deduplication(queue: int, digests: Any, spans: Any, *, since_ms: int) -> list[DeduplicationRow]:
+        asked.append(spans)
+        return await found(queue, digests, spans, since_ms=since_ms)
+
+    bench.store.deduplication = deduplication  # type: ignore[method-assign]
+    assert send(bench, fifo, "first") == first
+    ((span,),) = asked
+    orders = sorted(e.order for e in bench.store.entries)
+    assert span[0] == orders[0]
+    assert len([order for order in orders if span[0] <= order <= span[1]]) < 1_000
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 25, 30, 31])
+def test_after_a_restart_the_whole_window_is_known_page_by_page(
+    bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(deduplication, "_PAGE_ENTRIES", 10)
+    monkeypatch.setattr(deduplication, "_LAYER_MIN", 4)
+    monkeypatch.setattr(deduplication, "_LAYER_MAX", 16)
+    sent = [send(bench, fifo, str(n)) for n in range(count)]
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    reads = 0
+    while True:
+        try:
+            bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "new", "me", None)])
+        except Absent as absent:
+            reads += 1
+            for read in absent.reads:
+                bench.fetch(read)
+        else:
+            break
+    assert reads == 1 + count // 10
+    assert [send(bench, fifo, str(n)) for n in range(count)] == sent
+    assert bench.counts(fifo) == (count + 1, 0, 0)
+
+
+def test_only_the_window_is_read_after_a_restart(bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deduplication, "_PAGE_ENTRIES", 10)
+    old = [send(bench, fifo, str(n)) for n in range(100)]
+    bench.advance(WINDOW_MS)
+    young = send(bench, fifo, "young")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "new", "me", None)])
+    (read,) = absent.value.reads
+    bench.fetch(read)
+    bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "new", "me", None)])
+    assert send(bench, fifo, "young") == young
+    assert send(bench, fifo, "5") != old[5]
+    bench.commit()
+    assert len(bench.store.entries) == 3  # what has expired is gone from the store too
+
+
+def test_a_page_that_could_not_be_read_is_asked_for_again(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    reads = []
+    for _ in range(2):
+        with pytest.raises(Absent) as absent:
+            bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+        reads += absent.value.reads
+    assert reads[0] is reads[1]
+    reads[0].fail(reads[0])
+    assert send(bench, fifo, "first") == first
+
+
+def test_what_leaves_memory_while_it_is_read_is_read_anew(bench: Bench, fifo: Queue) -> None:
+    first = send(bench, fifo, "first")
+    fifo.unload()
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    bench.commit()
+    fifo.unload()
+    bench.fetch(absent.value.reads[0])
+    with pytest.raises(Absent):
+        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    assert send(bench, fifo, "first") == first
+
+
+def test_a_quiet_queue_forgets_as_time_goes_by(bench: Bench, fifo: Queue) -> None:
+    assert isinstance(fifo, FifoQueue)
+    for n in range(20):
+        send(bench, fifo, str(n))
+        bench.advance(59_000)
+    bench.commit()
+    assert len(bench.store.entries) <= 8
+    assert len(fifo.deduplication._layers) <= 7
+
+
+def test_what_has_expired_is_cleared_away(bench: Bench, fifo: Queue) -> None:
     send(bench, fifo, "1")
     bench.commit()
     assert bench.store.entries
@@ -211,18 +320,6 @@ def test_what_left_memory_holds_for_its_five_minutes_across_a_restart(bench: Ben
     assert send(bench, fifo, "first") == first
     bench.advance(1)
     assert send(bench, fifo, "first") != first
-
-
-def test_look_ups_end_five_minutes_after_it_left_memory(bench: Bench, fifo: Queue) -> None:
-    send(bench, fifo, "first")
-    bench.advance(1_000)
-    fifo.unload()
-    bench.advance(WINDOW_MS - 1)
-    new = [Admitted(b"body", "", (), None, "g", str(n), "me", None) for n in range(2)]
-    with pytest.raises(Absent):
-        bench.engine.send(fifo, new[:1])
-    bench.advance(1)
-    bench.engine.send(fifo, new[1:])
 
 
 def test_a_call_that_is_repeated_does_not_ask_the_store_again(bench: Bench) -> None:

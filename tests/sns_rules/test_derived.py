@@ -9,7 +9,7 @@ POLICY = '{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":1,"maxDelayTarg
 
 
 def test_a_topics_delivery_policy_leaves_filters_as_they_are() -> None:
-    topic = Topic(TopicRecord(NAME, 1, 0, {}, {}), 0, Bench().ledger)
+    topic = Topic(TopicRecord(NAME, 1, 0, {}, {}), Bench().ledger, new=True)
     attributes = {"FilterPolicy": '{"a":["b"]}'}
     record = SubscriptionRecord(
         f"{NAME.arn}:1", NAME, "http", "http://127.0.0.1/", "000000000000", attributes, True, "", 0

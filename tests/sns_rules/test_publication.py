@@ -17,7 +17,7 @@ NAME = TopicName("000000000000", "us-east-1", "t")
 
 @pytest.fixture
 def topic() -> Topic:
-    return Topic(TopicRecord(NAME, 1, 0, {}, {}), 0, Bench().ledger)
+    return Topic(TopicRecord(NAME, 1, 0, {}, {}), Bench().ledger, new=True)
 
 
 def counted(calls: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.store.base import Page, Recovered, Store, StoredMessage, StoreError, StoreUnusable
+from broker.store.base import AcceptedPage, Page, Recovered, Store, StoredMessage, StoreError, StoreUnusable
 from broker.store.changes import (
     LANE_LATER,
     LANE_READY,
@@ -50,8 +50,8 @@ def counters(queue: int, messages: int = 0) -> CounterRow:
     return CounterRow(queue, messages, 1, 2, 3000, 7, 1001, True)
 
 
-def entry(digest: bytes, *, queue: int = 1, bucket: int = 5, sent_at_ms: int = 5000) -> DeduplicationRow:
-    return DeduplicationRow(queue, bucket, digest * 16, sent_at_ms, "id-" + digest.decode(), 77)
+def entry(digest: bytes, *, queue: int = 1, order: int = 77, sent_at_ms: int = 5000) -> DeduplicationRow:
+    return DeduplicationRow(queue, order, digest * 16, sent_at_ms, "id-" + digest.decode())
 
 
 def ids(page: Page) -> list[int]:
@@ -420,41 +420,69 @@ class StoreConformance:
 
     # ---- deduplication
 
-    def test_deduplication_finds_entries_by_digest_and_age(self, store: Store, commit: Any) -> None:
+    def test_deduplication_finds_entries_by_digest_age_and_order(self, store: Store, commit: Any) -> None:
+        old, other, new = (
+            entry(b"a", order=5, sent_at_ms=500),
+            entry(b"b", order=6, sent_at_ms=600),
+            entry(b"a", order=7, sent_at_ms=700),
+        )
+        commit(fill=lambda batch: [batch.add_deduplication(e) for e in (old, other, new, entry(b"c", queue=2))])
+        a, b, c = (digest * 16 for digest in (b"a", b"b", b"c"))
+
+        def find(digests: tuple[bytes, ...], *spans: tuple[int, int], since_ms: int = 0) -> list[DeduplicationRow]:
+            return sorted(read(store.deduplication(1, digests, spans, since_ms=since_ms)))
+
+        assert find((c, b, a), (0, 100)) == [old, other, new]
+        assert find((c, b, a), (5, 5), (7, 9)) == [old, new]
+        assert find((b,), (1, 5), (7, 9)) == []
+        assert find((a,), (0, 100), since_ms=500) == [new]
+        assert find((a,), (0, 100), since_ms=700) == []
+        assert find((), (0, 100)) == find((a,)) == []
+
+    def test_accepted_entries_are_read_from_the_newest_to_the_oldest(self, store: Store, commit: Any) -> None:
+        digests = [bytes([number]) * 16 for number in range(10)]
+
         def fill(batch: Batch) -> None:
-            batch.add_deduplication(entry(b"a", bucket=5, sent_at_ms=500))
-            batch.add_deduplication(entry(b"b", bucket=6, sent_at_ms=600))
-            batch.add_deduplication(entry(b"a", bucket=7, sent_at_ms=700))
-            batch.add_deduplication(entry(b"c", queue=2))
+            for number, digest in enumerate(digests):
+                batch.add_deduplication(DeduplicationRow(1, 10 * number, digest, 100 + number, "id"))
+                batch.add_deduplication(DeduplicationRow(2, 10 * number + 1, b"x" * 16, 100, "id"))
 
         commit(fill=fill)
-        a, b, c = (digest * 16 for digest in (b"a", b"b", b"c"))
-        found = read(store.deduplication(1, (c, b, a), since_ms=0))
-        assert sorted(found) == [
-            entry(b"a", bucket=5, sent_at_ms=500),
-            entry(b"b", bucket=6, sent_at_ms=600),
-            entry(b"a", bucket=7, sent_at_ms=700),
-        ]
-        assert read(store.deduplication(1, (a,), since_ms=500)) == [entry(b"a", bucket=7, sent_at_ms=700)]
-        assert read(store.deduplication(1, (a,), since_ms=700)) == []
-        assert read(store.deduplication(1, (), since_ms=0)) == []
 
-    def test_forgotten_buckets_are_not_found(self, store: Store, commit: Any) -> None:
+        def page(below: int, since_ms: int = 0) -> tuple[set[bytes], AcceptedPage]:
+            found = read(store.accepted(1, below, since_ms=since_ms, limit=4))
+            return {found.digests[at : at + 16] for at in range(0, len(found.digests), 16)}, found
+
+        newest, first = page(1 << 62)
+        assert newest == set(digests[6:])
+        assert (first.first, first.last, first.newest_ms, first.more) == (60, 90, 109, True)
+        second = page(first.first)
+        assert second[0] == set(digests[2:6])
+        rest, last = page(second[1].first)
+        assert rest == set(digests[:2])
+        assert (last.first, last.last, last.newest_ms, last.more) == (0, 10, 101, False)
+        young, edge = page(1 << 62, since_ms=107)
+        assert young == set(digests[8:])
+        assert (edge.first, edge.last, edge.more) == (80, 90, False)
+        assert page(1 << 62, since_ms=109)[1].digests == b""
+        assert page(0)[1].digests == b""
+
+    def test_what_has_expired_is_cleared_away_and_nothing_else(self, store: Store, commit: Any) -> None:
         digests = [bytes([number]) * 16 for number in range(200)]
 
         def fill(batch: Batch) -> None:
             for number, digest in enumerate(digests):
-                batch.add_deduplication(DeduplicationRow(1, number % 10, digest, 5, "id", number))
-                batch.add_deduplication(DeduplicationRow(2, number % 10, digest, 5, "id", number))
+                batch.add_deduplication(DeduplicationRow(1, number, digest, 5, "id"))
+                batch.add_deduplication(DeduplicationRow(2, number, digest, 5, "id"))
 
         commit(fill=fill)
-        commit(fill=lambda batch: batch.forget_deduplication(1, 9))
-        for _ in range(2):
-            found = read(store.deduplication(1, tuple(digests), since_ms=0))
-            assert sorted(row.order for row in found) == list(range(9, 200, 10))
-            assert len(read(store.deduplication(2, tuple(digests), since_ms=0))) == 200
-            while store.clear_dropped():
-                pass
+        commit(fill=lambda batch: batch.forget_deduplication(1, 150))
+        commit(fill=lambda batch: batch.forget_deduplication(1, 30))  # never takes it back
+        while store.clear_dropped():
+            pass
+        found = read(store.deduplication(1, tuple(digests), [(0, 999)], since_ms=0))
+        assert sorted(row.order for row in found) == list(range(151, 200))
+        assert len(read(store.deduplication(2, tuple(digests), [(0, 999)], since_ms=0))) == 200
 
     # ---- bulk work
 

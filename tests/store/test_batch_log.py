@@ -1,13 +1,12 @@
 """Counters that wait in the batches' own rows: every restart finds the newest, wherever they are."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from broker.store import batch_log, schema
+from broker.store import batch_log
 from broker.store.base import Recovered
 from broker.store.changes import Batch, CounterRow
 from broker.store.sqlite import SqliteStore
@@ -94,21 +93,3 @@ def test_a_dropped_generation_never_comes_back(store: SqliteStore, before: int, 
         commit(store, number, counters(2, messages=number))
     assert set(store.recover().counters) == {2, 3}
     assert set(reopened(store).counters) == {2, 3}
-
-
-def test_a_database_of_the_first_version_keeps_what_it_knows(directory: Path) -> None:
-    directory.mkdir()
-    connection = sqlite3.connect(directory / "pombo.db")
-    connection.executescript(schema.released_steps()[0])
-    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute("INSERT INTO meta VALUES (1, 41, 5000, 7, ?)", (b"s" * 32,))
-    connection.execute("INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", counters(1, messages=3))
-    connection.commit()
-    connection.close()
-    store = SqliteStore(str(directory), synchronous="off")
-    assert store.open() == Recovered(41, 5000, b"s" * 32, {}, {1: counters(1, messages=3)})
-    assert store.grant_sequences(1) == range(8, 9)
-    commit(store, 42, counters(1, messages=4))
-    assert reopened(store).counters == {1: counters(1, messages=4)}
-    store.close()

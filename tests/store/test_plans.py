@@ -21,10 +21,11 @@ PAGES: Final = {
     **{f"COUNT_TIMED {key}": text for key, text in sql.COUNT_TIMED.items()},
     "NEWEST_ARRIVALS": sql.NEWEST_ARRIVALS,
     "DEDUPLICATION": sql.DEDUPLICATION,
+    "ACCEPTED": sql.ACCEPTED,
 }
 # What may be scanned: the one number of the newest batch, and the rows of the page itself.
 SCANNED_FREELY: Final = re.compile(
-    r"SCAN (newest|p|stretch|bucket|wanted|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
+    r"SCAN (newest|p|stretch|wanted|span|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
 )
 
 
@@ -73,7 +74,7 @@ def test_counting_leases_stays_in_the_index(database: sqlite3.Connection) -> Non
 
 def test_deduplication_looks_each_digest_up(database: sqlite3.Connection) -> None:
     steps = plan(database, sql.DEDUPLICATION)
-    assert "SEARCH d USING PRIMARY KEY (queue=? AND bucket=? AND digest=?)" in steps
+    assert "SEARCH d USING PRIMARY KEY (queue=? AND ord>? AND ord<?)" in steps
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class _Known:
         asked = [digest for digest in self.digests if digest]
         if asked:
             plan.engine.usage.keep(topic.deduplication)
-            topic.deduplication.find(asked, plan.now_ms, plan.engine.ledger.journal.newest)
+            topic.deduplication.require(asked, plan.now_ms)
 
     def original(self, digest: bytes) -> Entry | None:
         """What a message of this digest is a duplicate of."""

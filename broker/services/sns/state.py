@@ -9,7 +9,6 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from broker.core.engine import Engine
-from broker.core.limits import DEDUPLICATION_MS
 from broker.services.runtime import Runtime
 from broker.services.sns.errors import NotFound
 from broker.services.sns.names import TopicName
@@ -20,7 +19,7 @@ from broker.store.base import Recovered
 TOPIC_KIND: Final = "sns-topic"
 SUBSCRIPTION_KIND: Final = "sns-subscription"
 TOKEN_MS: Final = 2 * 86_400_000  # two days
-_ALL_BUCKETS: Final = 1 << 60
+_ALL_ENTRIES: Final = 1 << 60
 
 _encoder = msgspec.json.Encoder()
 _topic_decoder = msgspec.json.Decoder(TopicRecord)
@@ -57,10 +56,9 @@ class Topics:
     # The state as a part of the runtime
 
     def recover(self, recovered: Recovered) -> None:
-        blind_until_ms = recovered.message_time_ms + DEDUPLICATION_MS
         for (kind, _), stored in recovered.resources.items():
             if kind == TOPIC_KIND:
-                self._enlist(Topic(_topic_decoder.decode(stored), blind_until_ms, self.engine.ledger))
+                self._enlist(Topic(_topic_decoder.decode(stored), self.engine.ledger, new=False))
         for (kind, _), stored in recovered.resources.items():
             if kind == SUBSCRIPTION_KIND:
                 record = _subscription_decoder.decode(stored)
@@ -107,7 +105,7 @@ class Topics:
         ledger = self.engine.ledger
         ledger.reserve(1)
         record = TopicRecord(name, ledger.next_sequence(), ledger.now_ms(), attributes, tags)
-        topic = Topic(record, 0, ledger)
+        topic = Topic(record, ledger, new=True)
         self._enlist(topic)
         self.record_topic(topic)
         return topic
@@ -135,7 +133,7 @@ class Topics:
         topic.deduplication.unload()
         self.engine.usage.discard(topic.deduplication)
         if topic.fifo:
-            batch.forget_deduplication(topic.record.number, _ALL_BUCKETS)
+            batch.forget_deduplication(topic.record.number, _ALL_ENTRIES)
 
     def topics_after(self, place: Place, after: str, limit: int) -> list[Topic]:
         """Up to `limit` topics of an account in a region, by name, with names > `after`."""

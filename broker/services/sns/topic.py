@@ -88,11 +88,11 @@ class Topic:
         "deduplication",
     )
 
-    def __init__(self, record: TopicRecord, blind_until_ms: int, ledger: Ledger) -> None:
+    def __init__(self, record: TopicRecord, ledger: Ledger, *, new: bool) -> None:
         self.name = record.name
         self.arn = record.name.arn
         self.subscriptions: dict[str, Subscription] = {}
-        self.deduplication = Deduplication(record.number, blind_until_ms, ledger)
+        self.deduplication = Deduplication(record.number, ledger, new=new)
         self.archived_in_batch = 0  # the newest batch that holds a message for the archive
         self.record = record
         self.derive()
