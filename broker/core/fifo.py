@@ -123,7 +123,8 @@ class FifoQueue(FifoReads):
         return len(selection.dead) + len(selection.expired) >= limits.DEAD_LETTERS_PER_CALL
 
     def _take_from(self, group: Group, selection: Selection, count: int, now_ms: int) -> None:
-        """As many messages of one group as may be had, in order."""
+        """As many messages of one group as may be had, in order. What is picked locks the group: it is announced when that ends."""
+        before = len(selection.picked)
         while group.messages and len(selection.picked) < count and not self._worked_enough(selection):
             ready_at_ms = self._ready_at(group.messages[0])
             if ready_at_ms > now_ms:
@@ -132,12 +133,8 @@ class FifoQueue(FifoReads):
             message = self.waiting.take_head(group)
             self._release(message)
             self.sort_out(message, selection, now_ms)
-        if group.messages:
-            self.waiting.announce(group)
-        elif group.more:
-            self.hungry.add(group.name or "")
-        else:
-            self.waiting.forget_if_empty(group)
+        if len(selection.picked) == before:
+            self._unlocked(group)
         if group.more and len(group.messages) < limits.GROUP_MAX // 3 and group.read is None:
             self.ledger.prefetch(self.group_read(group))
 
@@ -228,6 +225,11 @@ class FifoQueue(FifoReads):
     def _unlock(self, group: Group) -> None:
         group.in_flight -= 1
         assert group.in_flight >= 0
+        if not group.in_flight:
+            self._unlocked(group)
+
+    def _unlocked(self, group: Group) -> None:
+        """The group's next message may be received, if there is one."""
         if group.messages:
             self.waiting.announce(group)
         elif group.more:

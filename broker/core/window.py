@@ -187,8 +187,8 @@ class Waiting:
             self.groups.pop(group.name, None)
 
     def announce(self, group: Group) -> None:
-        """A named group's head has changed, or the group was unlocked: enter it among the ready ones."""
-        if group.messages and group.name is not None:
+        """A named group's head has changed, or the group was unlocked: enter it among the ready ones, unless it is locked."""
+        if group.messages and group.name is not None and not group.in_flight:
             heappush(self._ready, (group.messages[0].order, group.name))
 
     def pop_ready(self) -> Group | None:
