@@ -83,12 +83,18 @@ class Message(msgspec.Struct, eq=False, gc=False):
     @classmethod
     def restore(cls, row: StoredMessage) -> "Message":
         """The message that the store read."""
-        message = cls(row.id, row.order, row.lane, row.group, row.enqueued_at_ms)
-        message.leased = row.leased
-        message.visible_at_ms = row.visible_at_ms
-        message.receive_count = row.receive_count
-        message.first_received_at_ms = row.first_received_at_ms
-        message.source = row.source
+        message = cls(
+            row.id,
+            row.order,
+            row.lane,
+            row.group,
+            row.enqueued_at_ms,
+            row.leased,
+            row.visible_at_ms,
+            row.receive_count,
+            row.first_received_at_ms,
+            row.source,
+        )
         if row.content is not None and row.body is not None:
             message.fill(row.content, row.body)
         else:
