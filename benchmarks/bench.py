@@ -60,6 +60,15 @@ class Bench:
         self._aiohttp: ServerProcess | None = None
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _start(self) -> None:
+        """Both of ours and the peers, warm."""
         self.pombo = self.broker("durable")
         self.relaxed = self.broker("relaxed", "--synchronous", "off")
         for peer in PEERS:
@@ -76,7 +85,6 @@ class Bench:
             self.results.about.setdefault("peers", {})[peer.name] = version
         for name, server in self.brokers().items():
             self._warm(name, server)
-        return self
 
     def _warm(self, name: str, server: Server) -> None:
         """Cycles until they get no faster: a virtual machine needs a minute for that."""
@@ -90,6 +98,9 @@ class Bench:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for process in self._started:
             process.kill()
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.__main__ import FAMILIES, arguments, judged, settings_of
-from benchmarks.bench import phase, settled
+from benchmarks.bench import Bench, phase, settled
 from benchmarks.figures import Measured, Verdict
 from benchmarks.generator import Job
 from benchmarks.measuring import run
@@ -100,3 +100,15 @@ def test_a_server_is_warm_when_it_gets_no_faster() -> None:
     assert not settled([0.0, 100.0, 120.0, 110.0])
     assert settled([0.0, 100.0, 102.0, 99.0])
     assert not settled([0.0, 100.0, 200.0, 300.0, 310.0])
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_bench: Bench, _name: str, _server: object) -> None:
+        raise FileExistsError
+
+    monkeypatch.setattr(Bench, "_warm", fail)
+    bench = Bench(settings_of(arguments(["--quick"])), ())
+    with pytest.raises(FileExistsError), bench:
+        pass
+    assert [server.process.poll() is not None for server in (bench.pombo, bench.relaxed)] == [True, True]
+    assert not bench.directory("").exists()
