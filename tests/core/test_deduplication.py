@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from broker.core import deduplication
-from broker.core.absent import Absent
+from broker.core.absent import Absent, Read
 from broker.core.deduplication import Deduplication, Entry, digest_of
 from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted, Sent
@@ -24,6 +24,14 @@ def fifo(bench: Bench) -> Queue:
 def send(bench: Bench, queue: Queue, deduplication_id: str, group: str = "g") -> Sent:
     message = Admitted(b"body", "", (), None, group, deduplication_id, "me", None)
     return bench.call(bench.engine.send, queue, [message])[0]
+
+
+def read_for(bench: Bench, queue: Queue, deduplication_id: str) -> Read:
+    """What a send asks of the store first."""
+    with pytest.raises(Absent) as absent:
+        bench.engine.send(queue, [Admitted(b"body", "", (), None, "g", deduplication_id, "me", None)])
+    (read,) = absent.value.reads
+    return read
 
 
 def test_a_duplicate_is_answered_like_its_original_and_not_delivered(bench: Bench, fifo: Queue) -> None:
@@ -103,9 +111,7 @@ def test_an_answer_that_was_overtaken_by_many_sends_is_not_believed(bench: Bench
     bench.commit()
     bench.restart()
     fifo = bench.find("q.fifo")
-    with pytest.raises(Absent) as absent:
-        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
-    (read,) = absent.value.reads
+    read = read_for(bench, fifo, "first")
     bench.snapshot(read)
     first = send(bench, fifo, "first")
     for n in range(1_500):
@@ -171,9 +177,7 @@ def test_an_answer_about_what_was_sent_and_left_memory_meanwhile_is_not_believed
     bench.commit()
     bench.restart()
     fifo = bench.find("q.fifo")
-    with pytest.raises(Absent) as absent:
-        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
-    (read,) = absent.value.reads
+    read = read_for(bench, fifo, "first")
     bench.snapshot(read)
     first = send(bench, fifo, "first")
     fifo.unload()
@@ -250,10 +254,7 @@ def test_only_the_window_is_read_after_a_restart(bench: Bench, fifo: Queue, monk
     bench.commit()
     bench.restart()
     fifo = bench.find("q.fifo")
-    with pytest.raises(Absent) as absent:
-        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "new", "me", None)])
-    (read,) = absent.value.reads
-    bench.fetch(read)
+    bench.fetch(read_for(bench, fifo, "new"))
     bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "new", "me", None)])
     assert send(bench, fifo, "young") == young
     assert send(bench, fifo, "5") != old[5]
@@ -266,27 +267,30 @@ def test_a_page_that_could_not_be_read_is_asked_for_again(bench: Bench, fifo: Qu
     bench.commit()
     bench.restart()
     fifo = bench.find("q.fifo")
-    reads = []
-    for _ in range(2):
-        with pytest.raises(Absent) as absent:
-            bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
-        reads += absent.value.reads
-    assert reads[0] is reads[1]
-    reads[0].fail(reads[0])
+    read = read_for(bench, fifo, "first")
+    assert read_for(bench, fifo, "second") is read
+    read.fail(read)
     assert send(bench, fifo, "first") == first
 
 
 def test_what_leaves_memory_while_it_is_read_is_read_anew(bench: Bench, fifo: Queue) -> None:
     first = send(bench, fifo, "first")
     fifo.unload()
-    with pytest.raises(Absent) as absent:
-        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    read = read_for(bench, fifo, "first")
     bench.commit()
     fifo.unload()
-    bench.fetch(absent.value.reads[0])
-    with pytest.raises(Absent):
-        bench.engine.send(fifo, [Admitted(b"body", "", (), None, "g", "first", "me", None)])
+    bench.fetch(read)
+    assert read_for(bench, fifo, "first") is not read
     assert send(bench, fifo, "first") == first
+
+
+def test_what_expires_while_it_is_not_in_memory_is_cleared_away_too(bench: Bench, fifo: Queue) -> None:
+    send(bench, fifo, "1")
+    fifo.unload()
+    bench.advance(WINDOW_MS)
+    send(bench, fifo, "2")
+    bench.commit()
+    assert [e.sent_at_ms for e in bench.store.entries] == [bench.clock.now_ms()]
 
 
 def test_a_quiet_queue_forgets_as_time_goes_by(bench: Bench, fifo: Queue) -> None:
