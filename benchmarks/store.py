@@ -34,15 +34,15 @@ class Load:
         self.each = each
         self.body = body
         self.number = store.open().batch_number
-        self.ids: list[int] = []
+        self.ids = range(0)
         self.sent: list[int] = []
         self.leased: list[int] = []
 
     def _next_ids(self, count: int) -> list[int]:
         if len(self.ids) < count:
-            self.ids += self.store.grant_sequences(100_000)
+            self.ids = self.store.grant_sequences(100_000)
         taken, self.ids = self.ids[:count], self.ids[count:]
-        return taken
+        return list(taken)
 
     def backlog(self, count: int) -> None:
         for _ in range(0, count, 1000):

@@ -205,8 +205,7 @@ class FifoQueue(FifoReads):
     # Visibility timeouts that end, and counts
 
     def settle(self, now_ms: int) -> None:
-        if not self.active:
-            self.activate()
+        self.activate()
         keys = self.timed.keys
         while keys and keys[0][0] <= now_ms:
             message = self.timed.by_id[keys[0][1]]
@@ -271,8 +270,7 @@ class FifoQueue(FifoReads):
         return self.timed.place(message, limits.IN_FLIGHT_MAX * 2)
 
     def take_out(self, message: Message) -> None:
-        if self.looked_up:
-            self.looked_up.pop(message.id, None)
+        self.looked_up.pop(message.id, None)
         self.attempts.touched(message.id)
         known = self.leased.pop(message.id, None)
         if self.timed.take_out(message):
@@ -325,8 +323,7 @@ class FifoQueue(FifoReads):
     # Reading
 
     def find_received(self, message_id: int) -> Message | None:
-        if not self.active:
-            self.activate()
+        self.activate()
         message = self.leased.get(message_id)
         if message is not None or self.messages == 0:
             return message

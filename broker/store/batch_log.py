@@ -37,8 +37,8 @@ class BatchLog:
 
     def restore(self, rows: Iterable[tuple[int, int, bytes]]) -> int:
         """Begin with what is committed: (number, message time, log) in their order. Answers the newest number."""
-        self.__init__()  # type: ignore[misc]
-        newest = 0
+        self.counters.clear()
+        self.message_time_ms = self._batches = newest = 0
         for number, message_time_ms, log in rows:
             entry = _decoder.decode(log) if log else _Entry([], [])
             self._add(entry.counters, entry.dropped, message_time_ms)

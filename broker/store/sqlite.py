@@ -94,9 +94,8 @@ class SqliteStore(SqliteReads):
         execute("PRAGMA wal_autocheckpoint = 0")
         execute(f"PRAGMA synchronous = {self._synchronous}")
         execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-        execute(
-            "PRAGMA temp_store = MEMORY"
-        )  # what a statement would have to undo: else a file for each one that is large
+        # What a statement would have to undo is a file of its own otherwise, whenever that is more than a few pages.
+        execute("PRAGMA temp_store = MEMORY")
         # Some builds overwrite whatever is deleted with zeros: every delete would write its overflow pages.
         execute("PRAGMA secure_delete = OFF")
 
