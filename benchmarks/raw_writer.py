@@ -1,10 +1,11 @@
-"""The limit of the store: a writer that applies exactly the Changes of the batch-of-10 cycle, beside a busy loop.
+"""A raw writer: SQLite alone takes exactly the Changes of the batch-of-10 cycle, beside a busy loop.
 
 `python -m benchmarks.raw_writer record FILE DATA` is a broker that keeps what it commits, and writes it to FILE at the end;
-`replay FILE` applies them to a new store on the same disk, fsync on, and prints how many messages a second went through. While one
-is being committed, an event loop answers as many requests over a socket as the next batch stands for, with `REQUEST_US` of Python
-each, what an `asyncio.Protocol` over httptools needs at least. (A loop that is busy without pause is no measure: it lets go of the
-interpreter's lock for moments so short that the writer gets it by luck, and 500 or 35,000 messages a second come out.)
+`replay FILE` writes them into a new database on the same disk, each batch a transaction and a sync, without a commit log, and
+prints how many messages a second went through. While one is being committed, an event loop answers as many requests over a socket
+as the next batch stands for, with `REQUEST_US` of Python each, what an `asyncio.Protocol` over httptools needs at least. (A loop
+that is busy without pause is no measure: it lets go of the interpreter's lock for moments so short that the writer gets it by
+luck, and 500 or 35,000 messages a second come out.)
 """
 
 import asyncio
@@ -26,7 +27,10 @@ from benchmarks.measuring import run
 from benchmarks.servers import ServerProcess
 from broker.app import Broker
 from broker.config import Config
+from broker.store import schema
 from broker.store.changes import Batch
+from broker.store.database import Database
+from broker.store.directory import Directory
 from broker.store.group_commit import WriterThread
 from broker.store.sqlite import SqliteStore
 
@@ -109,10 +113,12 @@ async def replay(batches: list[Batch], directory: Path) -> tuple[float, int]:
     near, _ = await loop.create_connection(Answering, sock=(pair := socket.socketpair())[0])
     far, _ = await loop.create_connection(Answering, sock=pair[1])
     with tempfile.TemporaryDirectory(prefix="raw-", dir=directory) as data:
-        store = SqliteStore(str(Path(data, "data")), synchronous="full")
-        store.open()
+        owned = Directory(str(Path(data, "data")))
+        owned.open()
+        database = Database(owned, schema.released_steps(), synced=True, careless=False)
+        database.connection.execute("PRAGMA synchronous = FULL")
         for batch in batches[: full[0]]:
-            store.commit(batch)
+            database.apply(batch)
         writer = WriterThread(loop)
         under_way = loop.create_future()
         under_way.set_result(None)
@@ -125,13 +131,15 @@ async def replay(batches: list[Batch], directory: Path) -> tuple[float, int]:
                 await Answering.answered
             await under_way
             under_way = loop.create_future()
-            writer.call(partial(store.commit, batch), partial(_committed, under_way))
+            writer.call(partial(database.apply, batch), partial(_committed, under_way))
         await under_way
         taken_s = time.perf_counter() - began_s
         near.close()
         far.close()
         writer.stop()
-        store.close()
+        database.stop()
+        database.close()
+        owned.close()
     return sum(len(batch.deleted) for batch in timed) / taken_s, len(timed)
 
 

@@ -1,12 +1,19 @@
-"""Copying a data directory's database while a broker may be using it: one read transaction, published under its name whole."""
+"""Copying a data directory's database while a broker may be using it: one read transaction, published under its name whole.
+
+What is in the commit log and not yet in the database is read before the copy begins, and brought into it.
+"""
 
 import contextlib
 import os
 import sqlite3
 
 from broker.store import schema
+from broker.store import statements as sql
 from broker.store.base import StoreError
+from broker.store.changes import merged
+from broker.store.commit_log import Commits, read_commits
 from broker.store.directory import Directory
+from broker.store.sqlite_writer import Writer
 
 _BUSY_TIMEOUT_S = 10.0
 
@@ -25,10 +32,23 @@ def backup_directory(data: str, path: str) -> None:
             sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)
         ) as source:
             source.isolation_level = None
+            (secret,) = source.execute(sql.READ_META).fetchone()
+            commits = read_commits(data, secret)
             source.execute("VACUUM INTO ?", (part,))
+        _complete(part, commits)
         schema.publish(part, path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot copy {database} to {path}: {error}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
+
+
+def _complete(part: str, commits: Commits) -> None:
+    """Bring what a copy lacks into it."""
+    with contextlib.closing(sqlite3.connect(part)) as copy:
+        copy.isolation_level = None
+        writer = Writer(copy, part, synced=False)
+        late = commits.after(writer.recover().batch_number)
+        if late:
+            writer.apply(merged(late))

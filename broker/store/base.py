@@ -80,6 +80,18 @@ class Recovered:
     resources: dict[tuple[str, str], bytes] = field(default_factory=dict)
     counters: dict[int, CounterRow] = field(default_factory=dict)
 
+    def with_batch(self, batch: Batch) -> "Recovered":
+        """What it is with one more batch, or with one that it holds already."""
+        resources = self.resources | batch.resources
+        counters = self.counters | batch.counters
+        return Recovered(
+            batch_number=max(self.batch_number, batch.number),
+            message_time_ms=max(self.message_time_ms, batch.message_time_ms),
+            secret=self.secret,
+            resources={name: record for name, record in resources.items() if record is not None},
+            counters={queue: row for queue, row in counters.items() if queue not in batch.dropped},
+        )
+
 
 class Store(Protocol):
     """One backend. See the module's text for the threading rules."""

@@ -8,6 +8,7 @@ A *queue* here is a number, the queue's current generation. Purging gives a queu
 the store then clears away in slices: nothing that refers to a dropped generation is ever read again.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 # Became available when it arrived. Within a lane, order and enqueue time grow together, and what a later batch adds to a queue's
@@ -120,6 +121,11 @@ class Batch:
             or self.message_time_ms
         )
 
+    @property
+    def rows(self) -> int:
+        """How many rows it changes, about."""
+        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
+
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""
         self.messages[row.id] = row
@@ -129,7 +135,10 @@ class Batch:
         self.leases[row.id] = row
 
     def move_message(self, row: MoveRow) -> None:
-        """A message now belongs to another queue."""
+        """A message now belongs to another queue, and so does its lease."""
+        lease = self.leases.get(row.id)
+        if lease is not None and lease.queue != row.queue:
+            self.leases[row.id] = lease._replace(queue=row.queue)
         arrived = self.messages.get(row.id)
         if arrived is None:
             self.moves[row.id] = row
@@ -153,7 +162,7 @@ class Batch:
 
     def forget_deduplication(self, queue: int, up_to: int) -> None:
         """The entries of `queue` (a queue's number) up to this order have expired: none of them is looked up again."""
-        self.forgotten[queue] = up_to
+        self.forgotten[queue] = max(up_to, self.forgotten.get(queue, 0))
 
     def put_resource(self, kind: str, key: str, record: bytes) -> None:
         """Create or replace the record of a named thing (a queue, a move task, later a topic)."""
@@ -166,3 +175,31 @@ class Batch:
         """No row of this generation will be read again. Its counters go at once, its messages in slices after the commit."""
         self.counters.pop(queue, None)
         self.dropped.append(queue)
+
+    def absorb(self, later: "Batch") -> None:
+        """Become what this batch and the one that follows it come to together. `later` stays as it is."""
+        self.messages.update(later.messages)
+        self.leases.update(later.leases)
+        for row in later.moves.values():
+            self.move_message(row)
+        for message_id in later.deleted:
+            self.delete_message(message_id)
+        self.counters.update(later.counters)
+        for queue in later.dropped:
+            self.drop_generation(queue)
+        self.deduplication += later.deduplication
+        for queue, up_to in later.forgotten.items():
+            self.forget_deduplication(queue, up_to)
+        self.resources.update(later.resources)
+        self.number = later.number
+        self.message_time_ms = max(self.message_time_ms, later.message_time_ms)
+
+
+def merged(batches: Sequence[Batch]) -> Batch:
+    """What consecutive batches come to: what was sent and deleted among them is not in it. They stay as they are."""
+    if len(batches) == 1:
+        return batches[0]
+    whole = Batch(batches[0].number)
+    for batch in batches:
+        whole.absorb(batch)
+    return whole

@@ -133,3 +133,7 @@ CREATE TABLE forgotten (
     queue INTEGER PRIMARY KEY,
     up_to INTEGER NOT NULL
 );
+
+-- step 4: a commit log beside the database
+
+-- No table changes. A version that knows no commit log would not read what is there, and must not open the database.

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import aiosqlite
@@ -75,8 +75,11 @@ class _ReadConnection(sqlite3.Connection):
 class _Reader:
     """One connection, opened at the first read."""
 
-    def __init__(self, path: str, busy_timeout_ms: int, *, query_only: bool = True) -> None:
+    def __init__(
+        self, path: str, busy_timeout_ms: int, ready: Callable[[], Awaitable[None]], *, query_only: bool = True
+    ) -> None:
         self._path = path
+        self._ready = ready
         self._busy_timeout_ms = busy_timeout_ms
         self._query_only = query_only
         self._opening = asyncio.Lock()
@@ -84,6 +87,7 @@ class _Reader:
         self._raw: _ReadConnection | None = None
 
     async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+        await self._ready()
         try:
             connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
@@ -132,10 +136,11 @@ class SqliteReads:
         self._administration: _Reader | None = None
         self._backups: _Reader | None = None
 
-    def _open_readers(self, path: str, busy_timeout_ms: int) -> None:
-        self._pages = _Reader(path, busy_timeout_ms)
-        self._administration = _Reader(path, busy_timeout_ms)
-        self._backups = _Reader(path, busy_timeout_ms, query_only=False)
+    def _open_readers(self, path: str, busy_timeout_ms: int, ready: Callable[[], Awaitable[None]]) -> None:
+        """`ready` returns when everything that is committed can be read; it may raise StoreError."""
+        self._pages = _Reader(path, busy_timeout_ms, ready)
+        self._administration = _Reader(path, busy_timeout_ms, ready)
+        self._backups = _Reader(path, busy_timeout_ms, ready, query_only=False)
 
     def _close_readers(self) -> None:
         for reader in (self._pages, self._administration, self._backups):

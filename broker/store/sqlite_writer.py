@@ -1,14 +1,14 @@
 """Applying a batch as one transaction, and clearing away what is dead in short ones.
 
-Everything here runs on the one writer thread, a batch in one call: the rows are laid out flat for statements of fixed sizes, so
-that the thread asks for the GIL a few times a batch and not once a row. This module decides what an error of SQLite means for
-a transaction; it knows nothing of files, threads or waiting replies.
+A batch is one call: the rows are laid out flat for statements of fixed sizes, so that the thread asks for the GIL a few times a
+batch and not once a row. A transaction is durable where the text says so: what else is written is in the commit log, or is done
+again. This module decides what an error of SQLite means for a transaction; it knows nothing of files, threads or waiting replies.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from broker.clock import process_time_s
@@ -36,12 +36,12 @@ _UNCERTAIN: Final = frozenset(
 
 
 class Writer:
-    """The one connection that writes. `synchronous` is FULL, NORMAL or OFF."""
+    """The one connection that writes, used by one thread at a time. `synced`: what must be durable waits for the disk."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str, *, synced: bool) -> None:
         self.connection = connection
         self._path = path
-        self._synchronous = synchronous
+        self._synced = synced
         self._stretches = Stretches()
         self._log = BatchLog()
 
@@ -61,13 +61,17 @@ class Writer:
         return recovered
 
     def grant(self, count: int) -> range:
-        """The next `count` sequence numbers, durably taken."""
-        with self._transaction():
+        """The next `count` sequence numbers, durably taken, with everything before."""
+        with self._durably(), self._transaction():
             ((newest,),) = self.connection.execute(sql.GRANT, (count,)).fetchall()
         return range(newest - count + 1, newest + 1)
 
+    def sync(self) -> None:
+        """Make everything durable that was written so far."""
+        self.grant(0)
+
     def apply(self, batch: Batch) -> None:
-        """Commit a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
+        """Write a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
         full = self._log.full_with(batch)
         with self._transaction():
             self._write(batch)
@@ -80,14 +84,14 @@ class Writer:
     def _write(self, batch: Batch) -> None:
         if batch.messages:
             arrived = batch.messages.values()
-            self._put(sql.PUT_MESSAGE, [(self._stretch(row[1], row[2], batch.number), *row[:7]) for row in arrived])
-            self._put(sql.PUT_BODY, [(row[0], row[7]) for row in arrived])
+            self._put(sql.PUT_MESSAGE, ((self._stretch(row[1], row[2], batch.number), *row[:7]) for row in arrived))
+            self._put(sql.PUT_BODY, ((row[0], row[7]) for row in arrived))
         if batch.moves:
             moved = batch.moves.values()
-            self._put(sql.MOVE_MESSAGE, [(*row, self._stretch(row[1], row[2], batch.number)) for row in moved])
-            self._put(sql.MOVE_LEASE, [row[:2] for row in moved])
+            self._put(sql.MOVE_MESSAGE, ((*row, self._stretch(row[1], row[2], batch.number)) for row in moved))
+            self._put(sql.MOVE_LEASE, (row[:2] for row in moved))
         if batch.leases:
-            self._put(sql.PUT_LEASE, list(batch.leases.values()))
+            self._put(sql.PUT_LEASE, batch.leases.values())
         if batch.deleted:
             self._delete_messages(sorted(batch.deleted))
         if batch.dropped:
@@ -97,7 +101,7 @@ class Writer:
         if batch.deduplication:
             self._put(sql.PUT_DEDUPLICATION, batch.deduplication)
         if batch.forgotten:
-            self._put(sql.FORGET, list(batch.forgotten.items()))
+            self._put(sql.FORGET, batch.forgotten.items())
         if batch.resources:
             kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
             self._put(sql.PUT_RESOURCE, kept)
@@ -112,29 +116,22 @@ class Writer:
         self._put(sql.DELETE_BODY, rows)
         self._put(sql.DELETE_LEASE, rows)
 
-    def _put(self, statement: sql.Rows, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run a statement for all rows, in as few steps as its sizes allow."""
-        for at in range(0, len(rows), _ROWS_MAX):
-            some = rows[at : at + _ROWS_MAX]
+    def _put(self, statement: sql.Rows, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for all rows, in as few steps as its sizes allow, and little Python between two of them."""
+        left = iter(rows)
+        while some := list(islice(left, _ROWS_MAX)):
             size, text = next(sized for sized in statement.by_size if sized[0] >= len(some))
             values = list(chain.from_iterable(some))
             values += statement.nothing * (size - len(some))
             self.connection.execute(text, values)
 
     def clear_slice(self) -> bool:
-        """Delete for a few milliseconds from what is dead; whether anything is left.
-
-        The slice needs no fsync: should it be lost, it is cleared again, and the next batch's fsync covers it.
-        """
+        """Delete for a few milliseconds from what is dead; whether anything is left."""
         until_s = process_time_s() + _SLICE_S
-        self._relax(True)
-        try:
-            with self._transaction():
+        with self._transaction():
+            more = self._clear_some()
+            while more and process_time_s() < until_s:
                 more = self._clear_some()
-                while more and process_time_s() < until_s:
-                    more = self._clear_some()
-        finally:
-            self._relax(False)
         return more
 
     def _clear_some(self) -> bool:
@@ -166,18 +163,22 @@ class Writer:
         free, total = self.connection.execute(sql.FREE_PAGES).fetchone()
         if free <= keep_pages or (keep_pages and free * 4 < total):
             return False
-        self._relax(True)
-        try:
-            with self._failing():
-                # The pragma yields a row without columns for each page, which `execute` takes for the end.
-                self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-        finally:
-            self._relax(False)
+        with self._failing():
+            # The pragma yields a row without columns for each page, which `execute` takes for the end.
+            self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
         return True
 
-    def _relax(self, relaxed: bool) -> None:
-        if self._synchronous == "FULL":
-            self.connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+    @contextmanager
+    def _durably(self) -> Iterator[None]:
+        """The transaction in here ends with a sync of SQLite's log, and so of every transaction that is in it."""
+        if not self._synced:
+            yield
+            return
+        self.connection.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self.connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -40,6 +40,8 @@ class DictStore:
             self.rows[move.id] = self.rows[move.id]._replace(
                 queue=move.queue, lane=move.lane, order=move.order, enqueued_at_ms=move.enqueued_at_ms
             )
+            if move.id in self.leases:
+                self.leases[move.id] = self.leases[move.id]._replace(queue=move.queue)
         self.leases.update(batch.leases)
         for message_id in batch.deleted:
             self.rows.pop(message_id, None)

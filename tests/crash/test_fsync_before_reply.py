@@ -1,4 +1,4 @@
-"""Under strace: no reply leaves before the fsync of its batch has returned; without --synchronous full it would be seen."""
+"""Under strace: no reply leaves before a synced write of its batch has returned; without --synchronous full it would be seen."""
 
 import asyncio
 import os
@@ -16,26 +16,30 @@ SENDS = 20
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 _LINE = re.compile(r"^(?P<thread>\d+)\s+(?P<rest>.*)$")
-_SYNC = re.compile(r"^f(?:data)?sync\(\d+<[^>]*-wal>")
+_OPENED = re.compile(r"^openat\(.*/pombo\.commits\.\d\".*O_DSYNC.*= (?P<file>\d+)<")
+_WRITE = re.compile(r"^pwrite64\((?P<file>\d+)<[^>]*/pombo\.commits\.\d>")
 _REPLY = re.compile(r"^(?:write|writev|sendto|sendmsg)\(\d+<(?:TCP|socket)[^>]*>.*HTTP/1\.1 200")
 
 
 def unsynced_replies(trace: str) -> tuple[int, int]:
-    """(replies, those of them that left without a finished sync of the write-ahead log since the reply before)."""
+    """(replies, those of them that left without a finished write to a synced commit log since the reply before)."""
     replies = unsynced = 0
     synced = False
-    syncing: set[str] = set()  # threads whose sync has begun and not returned
+    files: set[str] = set()  # whose writes are synced
+    syncing: set[str] = set()  # threads whose write has begun and not returned
     for line in trace.splitlines():
         match = _LINE.match(line)
         if match is None:
             continue
         thread, rest = match["thread"], match["rest"]
-        if _SYNC.match(rest):
+        if opened := _OPENED.match(rest):
+            files.add(opened["file"])
+        elif (write := _WRITE.match(rest)) and write["file"] in files:
             if "<unfinished" in rest:
                 syncing.add(thread)
             else:
                 synced = True
-        elif re.match(r"<\.\.\. f(?:data)?sync resumed>", rest) and thread in syncing:
+        elif re.match(r"<\.\.\. pwrite64 resumed>", rest) and thread in syncing:
             syncing.discard(thread)
             synced = True
         elif _REPLY.match(rest):
@@ -49,7 +53,7 @@ async def trace_sends(tmp_path: Path, synchronous: str) -> str:
     """What a broker asked of its kernel while it acknowledged messages one by one."""
     log = tmp_path / "strace.log"
     broker = await asyncio.create_subprocess_exec(
-        *("strace", "-f", "-yy", "-s", "40", "-o", str(log), "-e", "trace=fsync,fdatasync,write,writev,sendto,sendmsg"),
+        *("strace", "-f", "-yy", "-s", "40", "-o", str(log), "-e", "trace=openat,pwrite64,write,writev,sendto,sendmsg"),
         *(sys.executable, "-m", "broker.cli", "serve", "--port", "0", "--data", str(tmp_path / "data")),
         *("--synchronous", synchronous),
         stdout=asyncio.subprocess.PIPE,
@@ -81,11 +85,26 @@ async def test_without_syncing_the_same_check_fails(tmp_path: Path) -> None:
     assert unsynced >= SENDS
 
 
-def test_a_sync_that_has_only_begun_does_not_count() -> None:
-    trace = """\
-7 fdatasync(9</data/pombo.db-wal> <unfinished ...>
-5 write(11<TCP:[127.0.0.1:1->127.0.0.1:2]>, "HTTP/1.1 200 OK", 15) = 15
-7 <... fdatasync resumed>) = 0
-5 write(11<TCP:[127.0.0.1:1->127.0.0.1:2]>, "HTTP/1.1 200 OK", 15) = 15
+OPENED = 'openat(AT_FDCWD</data>, "/data/pombo.commits.0", O_WRONLY|O_DSYNC|O_CLOEXEC, 0600) = 9</data/pombo.commits.0>'
+REPLY = '5 write(11<TCP:[127.0.0.1:1->127.0.0.1:2]>, "HTTP/1.1 200 OK", 15) = 15'
+
+
+def test_a_write_that_has_only_begun_does_not_count() -> None:
+    trace = f"""\
+5 {OPENED}
+7 pwrite64(9</data/pombo.commits.0>, "", 20, 0 <unfinished ...>
+{REPLY}
+7 <... pwrite64 resumed>) = 20
+{REPLY}
 """
     assert unsynced_replies(trace) == (2, 1)
+
+
+@pytest.mark.parametrize("other", ["pombo.db-wal", "pombo.commits.1"])
+def test_a_write_to_another_file_does_not_count(other: str) -> None:
+    trace = f"""\
+5 {OPENED}
+7 pwrite64(8</data/{other}>, "", 20, 0) = 20
+{REPLY}
+"""
+    assert unsynced_replies(trace) == (1, 1)

@@ -16,6 +16,7 @@ from broker.app import Broker
 from broker.config import Config
 from broker.store.base import CommitFailed
 from broker.store.changes import Batch
+from broker.store.commit_log import SEGMENT_NAMES
 from tests.conftest import MessageClock, RunningBroker
 from tests.sns.conftest import make_client as make_sns_client
 from tests.sns.deliveries import captured
@@ -51,12 +52,12 @@ class Lives:
         self.broker = self._start(self.running.address[1])
 
     def kill_and_start(self) -> None:
-        """Begin again on what is on disk while the broker runs. Where the file is copied before its log, both are consistent:
-        what the log holds wins."""
+        """Begin again on what is on disk while the broker runs. Each file is copied before the one that its content goes to
+        next, but for SQLite's log, which wins over the database file."""
         self._copies += 1
         data = self._directory / str(self._copies)
         data.mkdir()
-        for name in ("pombo.db", "pombo.db-wal"):
+        for name in (*SEGMENT_NAMES, "pombo.db", "pombo.db-wal"):
             shutil.copy(self._data / name, data / name)
         self._wait(self.broker.stop())
         self._data = data

@@ -11,6 +11,7 @@ from broker.store.base import Recovered
 from broker.store.changes import Batch, CounterRow
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters
+from tests.store.test_sqlite import connection_of
 
 QUEUES: Final = 10
 BATCHES: Final = 7
@@ -32,7 +33,7 @@ def store(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteSt
 
 
 def rows(store: SqliteStore, table: str) -> int:
-    found: tuple[int] = store._open_writer.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    found: tuple[int] = connection_of(store).execute(f"SELECT count(*) FROM {table}").fetchone()
     return found[0]
 
 
@@ -48,6 +49,7 @@ def commit(store: SqliteStore, number: int, *changed: CounterRow, dropped: int |
     if dropped is not None:
         batch.drop_generation(dropped)
     store.commit(batch)
+    store.checkpoint()  # each by itself
 
 
 @pytest.mark.parametrize("batches", range(1, 3 * BATCHES))

@@ -12,6 +12,7 @@ import pytest
 from broker.store import schema, sqlite_reads
 from broker.store.base import CommitUncertain, StoreError, StoreUnusable
 from broker.store.changes import Batch
+from broker.store.commit_log import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import ids, message, read
 
@@ -94,14 +95,19 @@ def test_damage_that_shows_later_is_an_error_and_ends_in_doubt(directory: Path) 
         opened.seek((root - 1) * schema.PAGE_BYTES)
         opened.write(b"\xa5" * schema.PAGE_BYTES)
     store = SqliteStore(str(directory))
-    store.open()
+    secret = store.open().secret
     with pytest.raises(StoreError, match="malformed"):
         read(store.scan(1, 0, skip_groups=(), unleased=False, limit=9, bytes_max=9))
     batch = Batch(2)
     batch.add_message(message(1000))
-    with pytest.raises(CommitUncertain, match="malformed"):
-        store.commit(batch)
+    store.commit(batch)  # it is in the commit log
+    for _ in range(2):
+        with pytest.raises(CommitUncertain, match="malformed"):
+            store.checkpoint()
+        with pytest.raises(CommitUncertain, match="malformed"):
+            store.commit(Batch(3))
     store.close()
+    assert len(read_commits(str(directory), secret).after(1)) == 1
 
 
 def test_an_empty_file_is_a_new_store(tmp_path: Path) -> None:

@@ -1,0 +1,199 @@
+"""The commit log: two files beside the database to which every batch is appended, one write and one sync each.
+
+A batch is durable once its record is here. The database gets it later, together with many others (flusher.py). The two files
+are segments: when the one in use is full, the other is written over, as soon as the database is durable up to its last record.
+
+A record is a checksum, the batch's number, a length, and the batch. The checksum begins with the store's secret, so a record
+is never taken for one of another store. Reading stops at the first record that is not whole; a number that does not follow is a
+remnant. What is read is therefore exactly what was written, in order, up to some point that no acknowledgement lies behind.
+"""
+
+import contextlib
+import errno
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+import msgspec
+
+from broker.store.base import CommitFailed, CommitUncertain
+from broker.store.changes import Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+
+SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")
+SEGMENT_BYTES: Final = 16 * 1024 * 1024
+# Changes of a segment: what a start has to bring into the database is bounded, however small they are.
+SEGMENT_ROWS: Final = 65_536
+_CHECKSUM: Final = struct.Struct("<I")
+_HEAD: Final = struct.Struct("<QI")  # number, bytes of the batch
+_BEFORE_BATCH: Final = _CHECKSUM.size + _HEAD.size
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Durable(Protocol):
+    """The database behind the log."""
+
+    def want_durable(self, number: int) -> None:
+        """Everything up to this batch should be durable in the database soon."""
+        ...
+
+    def make_durable(self, number: int) -> None:
+        """Return when it is. Blocking. Raises StoreError."""
+        ...
+
+
+class _Record(msgspec.Struct, array_like=True):
+    """A batch as it is written. See changes.py for what the parts are."""
+
+    message_time_ms: int
+    messages: list[MessageRow]
+    leases: list[LeaseRow]
+    moves: list[MoveRow]
+    deleted: list[int]
+    counters: list[CounterRow]
+    deduplication: list[DeduplicationRow]
+    forgotten: dict[int, int]
+    resources: list[tuple[tuple[str, str], bytes | None]]
+    dropped: list[int]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Record).decode
+
+
+class CommitLog:
+    """Both segments, empty to begin with. `append` is called by one thread."""
+
+    def __init__(self, directory: str, secret: bytes, database: Durable, *, synced: bool) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_DSYNC if synced else 0)
+        self._paths = [os.path.join(directory, name) for name in SEGMENT_NAMES]
+        self._files = [os.open(path, flags, 0o600) for path in self._paths]
+        for file in self._files:
+            os.fsync(file)  # what was in it must not come back
+        self._database = database
+        self._seed = zlib.crc32(secret)
+        self._current = 0
+        self._offset = 0
+        self._rows = 0
+        self._newest = [0, 0]  # number of each segment's last record
+
+    def append(self, batch: Batch) -> int:
+        """Make a batch durable; the bytes it took. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
+        record = _record(batch, self._seed)
+        if self._offset and (self._offset + len(record) > SEGMENT_BYTES or self._rows >= SEGMENT_ROWS):
+            self._turn()
+        self._write(record)
+        self._offset += len(record)
+        self._rows += batch.rows
+        self._newest[self._current] = batch.number
+        return len(record)
+
+    def _turn(self) -> None:
+        """Go on in the other segment."""
+        full, other = self._current, 1 - self._current
+        self._database.make_durable(self._newest[other])
+        self._database.want_durable(self._newest[full])
+        if os.fstat(self._files[other]).st_size > SEGMENT_BYTES:  # one large batch
+            os.ftruncate(self._files[other], SEGMENT_BYTES)
+        self._current, self._offset, self._rows = other, 0, 0
+
+    def _write(self, record: bytes) -> None:
+        file, path, at = self._files[self._current], self._paths[self._current], self._offset
+        left = memoryview(record)
+        try:
+            while left:
+                written = os.pwrite(file, left, at)
+                left, at = left[written:], at + written
+        except OSError as error:
+            text = f"{path}: {error.strerror}"
+            if error.errno not in _NO_ROOM:
+                raise CommitUncertain(f"{text}; it is unknown whether the last batch is on disk") from error
+            try:
+                os.ftruncate(file, self._offset)
+            except OSError as second:
+                raise CommitUncertain(f"{text}; nor can it be cut off: {second.strerror}") from second
+            raise CommitFailed(text, disk_full=True) from error
+
+    def close(self, *, discard: bool) -> None:
+        """Let go of the files; `discard`: the database has all of it, they can go."""
+        for file in self._files:
+            os.close(file)
+        self._files = []
+        if discard:
+            for path in self._paths:
+                os.unlink(path)
+
+
+def _record(batch: Batch, seed: int) -> bytes:
+    payload = _encode(
+        _Record(
+            batch.message_time_ms,
+            list(batch.messages.values()),
+            list(batch.leases.values()),
+            list(batch.moves.values()),
+            list(batch.deleted),
+            list(batch.counters.values()),
+            batch.deduplication,
+            batch.forgotten,
+            list(batch.resources.items()),
+            batch.dropped,
+        )
+    )
+    head = _HEAD.pack(batch.number, len(payload))
+    return b"".join((_CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head, seed))), head, payload))
+
+
+class Commits:
+    """What a directory's log holds."""
+
+    def __init__(self, found: dict[int, bytes]) -> None:
+        self._found = found
+
+    def after(self, number: int) -> list[Batch]:
+        """The batches that follow one, in order, up to the first that is missing."""
+        batches = []
+        while (payload := self._found.get(number + 1)) is not None:
+            number += 1
+            batches.append(_batch(number, payload))
+        return batches
+
+
+def read_commits(directory: str, secret: bytes) -> Commits:
+    """What is in a directory's log, where there is one. Another process may be writing it. Raises OSError."""
+    found: dict[int, bytes] = {}
+    for name in SEGMENT_NAMES:
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
+            found.update(_records(file.read(), zlib.crc32(secret)))
+    return Commits(found)
+
+
+def _records(segment: bytes, seed: int) -> Iterator[tuple[int, bytes]]:
+    """(number, batch) of each whole record from the beginning."""
+    at, previous = 0, 0
+    while at + _BEFORE_BATCH <= len(segment):
+        (checksum,) = _CHECKSUM.unpack_from(segment, at)
+        number, size = _HEAD.unpack_from(segment, at + _CHECKSUM.size)
+        head = segment[at + _CHECKSUM.size : at + _BEFORE_BATCH]
+        payload = segment[at + _BEFORE_BATCH : at + _BEFORE_BATCH + size]
+        follows = not previous or number == previous + 1
+        if not follows or len(payload) < size or zlib.crc32(payload, zlib.crc32(head, seed)) != checksum:
+            return
+        yield number, payload
+        at, previous = at + _BEFORE_BATCH + size, number
+
+
+def _batch(number: int, payload: bytes) -> Batch:
+    record = _decode(payload)
+    batch = Batch(number)
+    batch.message_time_ms = record.message_time_ms
+    batch.messages = {row.id: row for row in record.messages}
+    batch.leases = {row.id: row for row in record.leases}
+    batch.moves = {row.id: row for row in record.moves}
+    batch.deleted = set(record.deleted)
+    batch.counters = {row.queue: row for row in record.counters}
+    batch.deduplication = record.deduplication
+    batch.forgotten = record.forgotten
+    batch.resources = dict(record.resources)
+    batch.dropped = record.dropped
+    return batch

@@ -1,0 +1,174 @@
+"""The database file, for whatever writes to it: the writer's connection, SQLite's log, and the space for a full disk.
+
+One thread at a time has its turn here. This module decides what is done when the disk is full, and when the log is brought into
+the file; it knows nothing of the commit log, nor of who waits.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from broker.clock import Chance, process_time_s
+from broker.store import schema
+from broker.store.base import CommitFailed, Recovered, StoreUnusable
+from broker.store.changes import Batch
+from broker.store.directory import Directory
+from broker.store.sqlite_writer import Writer
+from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS: Final = 5000
+_CACHE_KB: Final = 16384
+_STATEMENTS_CACHED: Final = 256
+_RESERVE_RETRY_S: Final = 1.0
+_DISK_LOW_BYTES: Final = 2 * FINISH_BYTES
+_LOG_WORTH_SHORTENING_BYTES: Final = 1024 * 1024
+
+
+class Database:
+    """The database of a directory that is open and locked. `synced`: `sync` and grants wait for the disk."""
+
+    def __init__(self, directory: Directory, steps: Sequence[str], *, synced: bool, careless: bool) -> None:
+        self._directory = directory
+        # Without a sync for each transaction: the commit log has what matters. `careless` leaves out those of checkpoints too.
+        self._synchronous = "OFF" if careless else "NORMAL"
+        self._turn = threading.RLock()
+        self._reserve_missing_since_s: float | None = None  # when it was last looked for; None: it is there
+        version = schema.examine(directory.database, len(steps))
+        self.connection = sqlite3.connect(
+            directory.database, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_CACHED
+        )
+        try:
+            self._configure(new=version == 0)
+            if version == 0:
+                schema.create(self.connection, Chance().secret(32), steps)
+                directory.sync()
+            else:
+                schema.upgrade(self.connection, directory.database, version, steps)
+            self._writer = Writer(self.connection, directory.database, synced=synced)
+            self._writer.recover()  # opens SQLite's log
+            self._log = WriteAheadLog(directory.database, schema.PAGE_BYTES, self._synchronous, BUSY_TIMEOUT_MS)
+        except BaseException:
+            self.connection.close()
+            raise
+        self._restore_reserve()
+
+    def _configure(self, *, new: bool) -> None:
+        execute = self.connection.execute
+        execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if new:
+            execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")
+            execute("PRAGMA auto_vacuum = INCREMENTAL")
+        (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreUnusable(f"{self._directory.database}: this file system does not support a write-ahead log")
+        execute("PRAGMA wal_autocheckpoint = 0")
+        execute(f"PRAGMA synchronous = {self._synchronous}")
+        execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        # What a statement would have to undo is a file of its own otherwise, whenever that is more than a few pages.
+        execute("PRAGMA temp_store = MEMORY")
+        # Some builds overwrite whatever is deleted with zeros: every delete would write its overflow pages.
+        execute("PRAGMA secure_delete = OFF")
+
+    def recover(self, overlay: Callable[[Recovered], Recovered] = lambda found: found) -> Recovered:
+        """What is in it, but for messages and deduplication entries. Nothing is written before `overlay` has returned."""
+        with self._turn:
+            return overlay(self._writer.recover())
+
+    def grant(self, count: int) -> range:
+        """The next `count` sequence numbers, durably taken."""
+        with self._turn:
+            return self._writer.grant(count)
+
+    def apply(self, batch: Batch) -> None:
+        """Write a batch that is in the commit log: for that, also the reserved space is there."""
+        with self._turn:
+            self._log.tend(self.connection, self._disk_is_low)
+            self.with_room(partial(self._writer.apply, batch), frees=True)
+
+    def sync(self) -> None:
+        """Make everything durable that was written."""
+        with self._turn:
+            self.with_room(self._writer.sync, frees=True)
+
+    def clear_slice(self) -> bool:
+        """Delete one slice of what is dead; whether any is left."""
+        with self._turn:
+            self._log.tend(self.connection, self._disk_is_low)
+            return self.with_room(self._writer.clear_slice, frees=True)
+
+    def vacuum_slice(self) -> bool:
+        """Give one slice of unused space back; whether there is more."""
+        with self._turn:
+            if self._reserve_missing_since_s is None:
+                return self._writer.vacuum_slice()
+            if self._writer.vacuum_slice(keep_pages=0):
+                return True
+            self.checkpoint()
+            self._restore_reserve()
+            return False
+
+    def checkpoint(self) -> None:
+        """Bring all of SQLite's log into the file."""
+        with self._turn:
+            self._log.finish(self.connection, "TRUNCATE", BUSY_TIMEOUT_MS)
+
+    def stop(self) -> None:
+        """End the thread that checkpoints beside the writer, and finish a last one."""
+        self._log.stop()
+        self.checkpoint()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.connection.close()
+        self._log.close()
+
+    # A full disk
+
+    def check_room(self) -> None:
+        """Whether messages may be stored. What is left of a full disk is for deletes, and for shrinking the file afterwards."""
+        missing_since_s = self._reserve_missing_since_s
+        if missing_since_s is not None and process_time_s() - missing_since_s > _RESERVE_RETRY_S:
+            self._restore_reserve()
+        if self._reserve_missing_since_s is not None:
+            raise CommitFailed(
+                f"{self._directory.path}: the disk is full; nothing is stored until there is room", disk_full=True
+            )
+
+    def with_room(self, write: Callable[[], T], *, frees: bool) -> T:
+        """Write, and again if the disk is full and room can be made.
+
+        The log's own space comes first. What frees space, or is acknowledged, must not need any: it may also use what was set
+        aside for it, which is more than the log usually holds back from the database file.
+        """
+        ways = iter((self._shorten_log, self._give_reserve) if frees else (self._shorten_log,))
+        while True:
+            try:
+                return write()
+            except CommitFailed as failed:
+                if not failed.disk_full or not any(make_room() for make_room in ways):
+                    raise
+
+    def _disk_is_low(self) -> bool:
+        return self._directory.free_bytes() < _DISK_LOW_BYTES
+
+    def _restore_reserve(self) -> None:
+        self._reserve_missing_since_s = None if self._directory.reserve() else process_time_s()
+
+    def _shorten_log(self) -> bool:
+        """Whether the log has given space back to the file system."""
+        if os.path.getsize(self._directory.database + "-wal") < _LOG_WORTH_SHORTENING_BYTES:
+            return False
+        with self._turn:
+            return self._log.finish(self.connection, "TRUNCATE", BUSY_TIMEOUT_MS)
+
+    def _give_reserve(self) -> bool:
+        if not self._directory.release_reserve():
+            return False
+        self._reserve_missing_since_s = process_time_s()
+        self._shorten_log()
+        return True

@@ -1,0 +1,224 @@
+"""The flusher: brings what is in the commit log into the database, on a thread of its own, many batches as one transaction.
+
+What waits is held in memory until then. What is sent and deleted while it waits never reaches the database at all. A flush is
+due when enough has gathered, when the oldest has waited long enough, or when somebody asks: a read, which must see what was
+committed before it, or the commit log, which needs a segment again. An idle store has nothing to flush, and no timer.
+
+A flush that fails for want of room is tried again; what waits for it is told. After any other failure nothing can be flushed any
+more: every later call raises it, and the process must end. Nothing is lost: a start reads the commit log.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final
+
+from broker.clock import process_time_s
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
+from broker.store.changes import Batch, merged
+
+# What is much. Messages that come to stay go in small pieces, so that a flush does not take a processor for long from what
+# answers requests; what is sent and deleted again costs a flush little, however much it is.
+FLUSH_BYTES: Final = 4 * 1024 * 1024
+FLUSH_ROWS: Final = 8_192
+FLUSH_ARRIVALS: Final = 512  # messages sent, less those deleted
+WAITING_BYTES_MAX: Final = 2 * FLUSH_BYTES  # beyond it, who commits has to wait
+WAITING_ROWS_MAX: Final = 2 * FLUSH_ROWS
+_LAG_S: Final = 0.1
+_RETRY_S: Final = 1.0
+
+
+class Flusher:
+    """`write` applies a batch in one transaction that need not be durable; `sync` makes durable whatever was written."""
+
+    def __init__(self, batch_number: int, write: Callable[[Batch], None], sync: Callable[[], None]) -> None:
+        self._write = write
+        self._sync = sync
+        self._changed = threading.Condition()
+        self._newest = batch_number  # committed
+        self._flushed = batch_number  # in the database
+        self._durable = batch_number  # there for good
+        self._waiting: list[Batch] = []
+        self._taken: list[Batch] = []  # being written
+        self._bytes = 0  # of what waits, in the commit log
+        self._taken_bytes = 0
+        self._rows = 0
+        self._arrivals = 0
+        self._due_at_s = 0.0  # what waits is flushed then, whatever it is
+        self._wanted = 0  # somebody waits for this batch
+        self._durable_wanted = 0
+        self._readers: list[tuple[int, Future[None]]] = []
+        self._attempts = 0
+        self._refused: CommitFailed | None = None  # how the last attempt ended
+        self._broken: StoreError | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="pombo-flusher", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises StoreError while the database takes nothing: then nothing more should be committed."""
+        if self._broken is not None:
+            raise self._broken
+        if self._refused is not None:
+            raise CommitFailed(str(self._refused), disk_full=self._refused.disk_full)
+
+    def add(self, batch: Batch, size: int) -> None:
+        """A batch is in the commit log, where it takes `size` bytes. Waits where the database is far behind."""
+        with self._changed:
+            if not self._waiting:
+                self._due_at_s = process_time_s() + _LAG_S
+            self._waiting.append(batch)
+            self._bytes += size
+            self._rows += batch.rows
+            self._arrivals += len(batch.messages) - len(batch.deleted)
+            self._newest = batch.number
+            if len(self._waiting) == 1 or self._much():
+                self._changed.notify_all()
+            while self._too_much() and self._refused is None and self._broken is None:
+                self._changed.wait()
+
+    def flush(self, number: int | None = None) -> None:
+        """Return when batch `number` (the newest) and all before it are in the database. Blocking. Raises StoreError."""
+        with self._changed:
+            through = self._newest if number is None else number
+            self._wanted = max(self._wanted, through)
+            self._wait_until(lambda: self._flushed >= through)
+
+    def want_durable(self, number: int) -> None:
+        """Everything up to this batch should be durable in the database soon."""
+        with self._changed:
+            self._durable_wanted = max(self._durable_wanted, number)
+            self._changed.notify_all()
+
+    def make_durable(self, number: int) -> None:
+        """Return when it is. Blocking. Raises StoreError."""
+        with self._changed:
+            self._durable_wanted = max(self._durable_wanted, number)
+            self._wait_until(lambda: self._durable >= number)
+
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        attempts = self._attempts
+        self._changed.notify_all()
+        while not done():
+            if self._broken is not None:
+                raise self._broken
+            if self._refused is not None and self._attempts > attempts:
+                raise self._refused
+            self._changed.wait()
+
+    async def until_flushed(self) -> None:
+        """Return when everything committed by now is in the database, for a read to see. Raises StoreError."""
+        if self._flushed >= self._newest:
+            return
+        future: Future[None] = Future()
+        with self._changed:
+            if self._broken is not None:
+                raise self._broken
+            self._wanted = self._newest
+            self._readers.append((self._newest, future))
+            self._changed.notify_all()
+        await asyncio.wrap_future(future)
+
+    def overlay(self, recovered: Recovered) -> Recovered:
+        """What the database says, with what it lacks. The caller keeps `write` from running meanwhile."""
+        with self._changed:
+            for batch in (*self._taken, *self._waiting):
+                recovered = recovered.with_batch(batch)
+        return recovered
+
+    def close(self) -> bool:
+        """Flush once more and end the thread; whether the database has everything. Blocking."""
+        with self._changed:
+            self._closing = True
+            self._wanted = self._newest
+            self._changed.notify_all()
+        self._thread.join()
+        return self._flushed == self._newest
+
+    # The thread
+
+    def _run(self) -> None:
+        while self._take():
+            batch, durable = merged(self._taken) if self._taken else None, self._durable_wanted > self._durable
+            failure: BaseException | None = None
+            try:
+                if batch is not None:
+                    self._write(batch)
+                if durable:
+                    self._sync()
+            except BaseException as error:  # for whoever waits, and for the next commit
+                failure = error
+            with self._changed:
+                if failure is None:
+                    self._flushed_to(self._flushed if batch is None else batch.number, durable=durable)
+                else:
+                    self._failed(batch, failure)
+                self._changed.notify_all()
+
+    def _take(self) -> bool:
+        """Wait until there is something to do, and take what waits; False when the thread should end."""
+        with self._changed:
+            while not self._due():
+                if self._closing or self._broken is not None:
+                    return False
+                self._changed.wait(max(0.0, self._due_at_s - process_time_s()) if self._waiting else None)
+            self._taken, self._waiting = self._waiting, []
+            self._taken_bytes = self._bytes
+            self._bytes = self._rows = self._arrivals = 0
+            self._changed.notify_all()
+        return True
+
+    def _due(self) -> bool:
+        if self._broken is not None:
+            return False
+        if self._wanted > self._flushed or self._durable_wanted > self._durable:
+            return True
+        if not self._waiting:
+            return False
+        return (self._much() and self._refused is None) or process_time_s() >= self._due_at_s
+
+    def _much(self) -> bool:
+        return self._bytes >= FLUSH_BYTES or self._rows >= FLUSH_ROWS or self._arrivals >= FLUSH_ARRIVALS
+
+    def _too_much(self) -> bool:
+        return self._bytes >= WAITING_BYTES_MAX or self._rows >= WAITING_ROWS_MAX
+
+    def _flushed_to(self, number: int, *, durable: bool) -> None:
+        self._attempts += 1
+        self._refused = None
+        self._taken = []
+        self._flushed = number
+        if durable:
+            self._durable = number
+        if self._waiting:
+            self._due_at_s = process_time_s() + _LAG_S
+        served = [reader for at, reader in self._readers if at <= number]
+        self._readers = [(at, reader) for at, reader in self._readers if at > number]
+        for reader in served:
+            if reader.set_running_or_notify_cancel():
+                reader.set_result(None)
+
+    def _failed(self, batch: Batch | None, failure: BaseException) -> None:
+        """Keep what was taken, tell those who wait, and try again after a while if that can help."""
+        self._attempts += 1
+        if batch is not None:
+            self._waiting.insert(0, batch)
+            self._bytes += self._taken_bytes
+            self._rows += batch.rows
+        self._taken = []
+        self._wanted = self._durable_wanted = 0
+        self._due_at_s = process_time_s() + _RETRY_S
+        if isinstance(failure, CommitFailed):
+            self._refused = failure
+        elif isinstance(failure, StoreError):
+            self._broken = failure
+        else:
+            self._broken = CommitUncertain(
+                f"what is in the commit log cannot be brought into the database: {failure!r}"
+            )
+            self._broken.__cause__ = failure
+        readers, self._readers = self._readers, []
+        for _, reader in readers:
+            if reader.set_running_or_notify_cancel():
+                reader.set_exception(failure if isinstance(failure, StoreError) else self._broken)

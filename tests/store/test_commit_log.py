@@ -1,0 +1,232 @@
+"""The commit log: what was appended is read back, in order and whole, up to where writing ended; and nothing else ever is."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from broker.store import commit_log
+from broker.store.base import CommitFailed, CommitUncertain
+from broker.store.changes import Batch, MoveRow
+from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
+from tests.store.conformance import counters, entry, lease, message
+
+SECRET: Final = b"s" * 32
+
+
+class Behind:
+    """A database that says at once that it is durable, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.wanted: list[int] = []
+        self.awaited: list[int] = []
+
+    def want_durable(self, number: int) -> None:
+        self.wanted.append(number)
+
+    def make_durable(self, number: int) -> None:
+        self.awaited.append(number)
+
+
+@pytest.fixture
+def behind() -> Behind:
+    return Behind()
+
+
+@pytest.fixture
+def log(tmp_path: Path, behind: Behind) -> Iterator[CommitLog]:
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    yield log
+    log.close(discard=False)
+
+
+def sends(number: int, body: bytes = b"body") -> Batch:
+    batch = Batch(number)
+    batch.add_message(message(number, body=body))
+    return batch
+
+
+def numbers(directory: Path, after: int = 0, secret: bytes = SECRET) -> list[int]:
+    return [batch.number for batch in read_commits(str(directory), secret).after(after)]
+
+
+def contents(batch: Batch) -> dict[str, Any]:
+    return {name: getattr(batch, name) for name in Batch.__slots__}
+
+
+def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
+    batch = Batch(7)
+    batch.message_time_ms = 1_700_000_000_000
+    batch.add_message(message(1, group="gróup", body=bytes(range(256))))
+    batch.add_message(message(2**62, group=None, content=b""))
+    batch.set_lease(lease(1, 5, source="arn"))
+    batch.set_lease(lease(3, 5))
+    batch.move_message(MoveRow(4, 2, 1, 9, 9))
+    batch.delete_message(11)
+    batch.set_counters(counters(1, messages=3))
+    batch.add_deduplication(entry(b"a"))
+    batch.forget_deduplication(1, 4)
+    batch.put_resource("queue", "q", b"\x00record")
+    batch.delete_resource("topic", "t")
+    batch.drop_generation(8)
+    log.append(batch)
+    log.append(Batch(8))
+    found = read_commits(str(tmp_path), SECRET).after(6)
+    assert [contents(each) for each in found] == [contents(batch), contents(Batch(8))]
+
+
+def test_only_what_follows_is_read(log: CommitLog, tmp_path: Path) -> None:
+    for number in (4, 5, 6):
+        log.append(sends(number))
+    assert numbers(tmp_path, after=3) == [4, 5, 6]
+    assert numbers(tmp_path, after=5) == [6]
+    assert numbers(tmp_path, after=6) == []
+    assert numbers(tmp_path, after=2) == []  # 3 is missing
+    assert numbers(tmp_path, after=9) == []
+
+
+def test_a_log_cut_anywhere_is_a_beginning_of_it(log: CommitLog, tmp_path: Path) -> None:
+    ends = [0]
+    for number in (1, 2, 3):
+        ends.append(ends[-1] + log.append(sends(number)))
+    segment = tmp_path / SEGMENT_NAMES[0]
+    whole = segment.read_bytes()
+    for length in range(len(whole) + 1):
+        segment.write_bytes(whole[:length])
+        assert numbers(tmp_path) == [n for n in (1, 2, 3) if ends[n] <= length]
+
+
+def test_damage_ends_the_log_before_it(log: CommitLog, tmp_path: Path) -> None:
+    first = log.append(sends(1))
+    log.append(sends(2))
+    segment = tmp_path / SEGMENT_NAMES[0]
+    whole = segment.read_bytes()
+    for at in range(len(whole)):
+        segment.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert numbers(tmp_path) == ([] if at < first else [1])
+
+
+def test_a_log_of_another_store_is_nothing(log: CommitLog, tmp_path: Path) -> None:
+    log.append(sends(1))
+    assert numbers(tmp_path, secret=b"t" * 32) == []
+
+
+def test_a_new_log_is_empty(log: CommitLog, tmp_path: Path, behind: Behind) -> None:
+    log.append(sends(1))
+    CommitLog(str(tmp_path), SECRET, behind, synced=False).close(discard=False)
+    assert numbers(tmp_path) == []
+
+
+def test_without_a_log_there_is_nothing_to_read(tmp_path: Path) -> None:
+    assert numbers(tmp_path) == []
+
+
+def test_a_full_segment_is_written_over_when_the_database_is_durable(
+    log: CommitLog, tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 3 * log.append(sends(1)))
+    for number in range(2, 10):
+        log.append(sends(number))
+    # Segments hold 1-3, 4-6, 7-9: the first became full with 3, and was needed again for 7.
+    assert behind.wanted == [3, 6]
+    assert behind.awaited == [0, 3]
+    assert numbers(tmp_path, after=3) == [4, 5, 6, 7, 8, 9]
+    log.append(sends(10))
+    assert numbers(tmp_path, after=6) == [7, 8, 9, 10]  # 5 and 6 lie behind 10, and are remnants
+    assert max(os.path.getsize(tmp_path / name) for name in SEGMENT_NAMES) <= commit_log.SEGMENT_BYTES
+
+
+def test_many_small_changes_fill_a_segment_too(log: CommitLog, behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_log, "SEGMENT_ROWS", 100)
+    for number in range(1, 102):
+        log.append(sends(number))
+    assert behind.wanted == [100]
+
+
+def test_while_the_database_is_not_durable_nothing_is_written_over(
+    log: CommitLog, tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(number: int) -> None:
+        if number:
+            raise CommitFailed("no room", disk_full=True)
+
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", log.append(sends(1)))
+    monkeypatch.setattr(behind, "make_durable", refuse)
+    log.append(sends(2))
+    for _ in range(2):
+        with pytest.raises(CommitFailed):
+            log.append(sends(3))
+    assert numbers(tmp_path) == [1, 2]
+
+
+def test_a_batch_larger_than_a_segment_has_one_of_its_own(
+    log: CommitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 1000)
+    log.append(sends(1))
+    log.append(sends(2, body=b"x" * 5000))
+    log.append(sends(3))
+    assert numbers(tmp_path, after=1) == [2, 3]
+    log.append(sends(4, body=b"x" * 900))
+    assert os.path.getsize(tmp_path / SEGMENT_NAMES[1]) == 1000
+    assert numbers(tmp_path, after=2) == [3, 4]
+
+
+def failing(code: int, *, after: int) -> Callable[[int, Any, int], int]:
+    """A pwrite that writes `after` bytes at once, then fails."""
+    pwrite = os.pwrite
+
+    def write(file: int, data: Any, offset: int) -> int:
+        nonlocal after
+        if not after:
+            raise OSError(code, os.strerror(code))
+        written = pwrite(file, data[:after], offset)
+        after -= written
+        return written
+
+    return write
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("after", [0, 1, 30])
+def test_without_room_nothing_of_a_batch_remains(
+    log: CommitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, after: int
+) -> None:
+    log.append(sends(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(commit_log.os, "pwrite", failing(code, after=after))
+        with pytest.raises(CommitFailed, match=SEGMENT_NAMES[0]) as failed:
+            log.append(sends(2, body=b"never"))
+    assert failed.value.disk_full
+    assert numbers(tmp_path) == [1]
+    assert b"never" not in (tmp_path / SEGMENT_NAMES[0]).read_bytes()
+    log.append(sends(2, body=b"other"))
+    assert [row.body for row in read_commits(str(tmp_path), SECRET).after(1)[0].messages.values()] == [b"other"]
+
+
+def test_a_write_in_pieces_is_whole(log: CommitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pwrite = os.pwrite
+    monkeypatch.setattr(commit_log.os, "pwrite", lambda file, data, offset: pwrite(file, data[:7], offset))
+    log.append(sends(1))
+    assert numbers(tmp_path) == [1]
+
+
+def test_any_other_error_leaves_doubt(log: CommitLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(commit_log.os, "pwrite", failing(errno.EIO, after=0))
+        with pytest.raises(CommitUncertain, match="unknown"):
+            log.append(sends(1))
+
+
+def test_what_cannot_be_cut_off_again_leaves_doubt(log: CommitLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commit_log.os, "pwrite", failing(errno.ENOSPC, after=3))
+        patch.setattr(commit_log.os, "ftruncate", refuse)
+        with pytest.raises(CommitUncertain, match="cut off"):
+            log.append(sends(1))
