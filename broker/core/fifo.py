@@ -206,9 +206,7 @@ class FifoQueue(FifoReads):
 
     def settle(self, now_ms: int) -> None:
         self.activate()
-        keys = self.timed.keys
-        while keys and keys[0][0] <= now_ms:
-            message = self.timed.by_id[keys[0][1]]
+        while (message := self.timed.first_visible(now_ms)) is not None:
             if message.visible_at_ms > self.settled_at_ms:
                 self._count(message, -1)
             self.timed.take_out(message)
@@ -339,7 +337,8 @@ class FifoQueue(FifoReads):
         raise Absent(self.read(lambda store: store.messages((message_id,), content=False), arrive))
 
     def next_visible(self, now_ms: int) -> int | None:
-        times = [self.timed.keys[0][0]] if self.timed.keys else []
+        first_ms = self.timed.next_after(-1)
+        times = [] if first_ms is None else [first_ms]
         if self.sleeping:
             times.append(self.sleeping[0][0])
         if not self.waiting.scan_done and (ready_at_ms := self._beyond_ready_at()) > now_ms:

@@ -19,7 +19,7 @@ A blob is `bytes` (base64 on both wires). A field that may be left out is `X | m
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -38,6 +38,10 @@ def QueryName(member: str, key: str = "", value: str = "") -> msgspec.Meta:  # n
 def At(place: Literal["uri", "query", "header"], name: str) -> msgspec.Meta:  # noqa: N802 (reads as a type in annotations)
     """Where a REST-JSON member is, if not in the body."""
     return msgspec.Meta(extra={"at": (place, name)})
+
+
+# A text or blob of a reply that may be large: a reply with many such bytes is written beside the event loop.
+LARGE: Final = msgspec.Meta(extra={"large": True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import msgspec
 from broker.core.errors import InvalidParameterValue, MissingParameter, QueueDoesNotExist
 from broker.errors import AwsError
 from broker.services.context import Call
-from broker.services.operation import QueryName, Service
+from broker.services.operation import LARGE, QueryName, Service
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
 
@@ -27,7 +27,7 @@ LOFT = Service(
 
 
 class Ring(msgspec.Struct, rename="pascal", kw_only=True):
-    country: str
+    country: Annotated[str, LARGE]
     year: int | None = None
     chip: bytes | None = None
 

@@ -12,7 +12,7 @@ import msgspec
 
 from broker.core.errors import InvalidParameterValue, UnsupportedOperation
 from broker.core.message import Attribute
-from broker.services.operation import QueryName
+from broker.services.operation import LARGE, QueryName
 
 ATTRIBUTES_MAX: Final = 10
 TRACE_HEADER: Final = "AWSTraceHeader"
@@ -42,8 +42,8 @@ class MessageAttributeValue(msgspec.Struct, rename="pascal", kw_only=True):
 class ReceivedAttributeValue(msgspec.Struct, rename="pascal", kw_only=True):
     """A message attribute as it is received."""
 
-    string_value: str | msgspec.UnsetType = msgspec.UNSET
-    binary_value: bytes | msgspec.UnsetType = msgspec.UNSET
+    string_value: Annotated[str, LARGE] | msgspec.UnsetType = msgspec.UNSET
+    binary_value: Annotated[bytes, LARGE] | msgspec.UnsetType = msgspec.UNSET
     data_type: str
 
 

@@ -10,7 +10,7 @@ from broker.core.errors import InvalidParameterValue
 from broker.core.message import Delivery
 from broker.services.context import Call
 from broker.services.digests import attributes_md5
-from broker.services.operation import QueryName
+from broker.services.operation import LARGE, QueryName
 from broker.services.sqs.errors import InvalidAttributeName
 from broker.services.sqs.message_attributes import (
     TRACE_HEADER,
@@ -59,7 +59,7 @@ class Message(msgspec.Struct, rename="pascal", kw_only=True):
     message_id: str
     receipt_handle: str
     md5_of_body: str = msgspec.field(name="MD5OfBody")
-    body: str
+    body: Annotated[str, LARGE]
     attributes: Annotated[dict[str, str], QueryName("Attribute", "Name", "Value")] | msgspec.UnsetType = msgspec.UNSET
     md5_of_message_attributes: str | msgspec.UnsetType = msgspec.field(
         default=msgspec.UNSET, name="MD5OfMessageAttributes"
