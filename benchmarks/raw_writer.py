@@ -31,8 +31,8 @@ from broker.store import schema
 from broker.store.changes import Batch
 from broker.store.database import Database
 from broker.store.directory import Directory
-from broker.store.group_commit import WriterThread
 from broker.store.sqlite import SqliteStore
+from broker.store.writer_thread import WriterThread
 
 REQUEST_US: Final = 20
 _EACH: Final = 10  # messages of a request

@@ -17,6 +17,7 @@ BANNED = re.compile(
 )
 # The top of a connection, of a request, and of the writer's thread: whoever waits there is told.
 CATCHES_ALL = {"broker/wire/full_http.py": 1, "broker/wire/router.py": 5, "broker/store/group_commit.py": 1}
+CATCHES_ALL["broker/store/writer_thread.py"] = 1
 CATCHES_ALL["broker/store/flusher.py"] = 1  # kept for whoever calls next
 CATCHES_ALL["broker/wire/eager.py"] = 1  # passes on whatever it is thrown
 # It runs in a function's process, where there is no clock of ours; whatever a function raises goes to its caller.

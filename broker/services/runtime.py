@@ -320,9 +320,9 @@ class Runtime:
             except StoreError as error:
                 _log.error("a read failed: %s", error)
                 read.fail(read)
-                raise ServiceUnavailable(
-                    "The service is temporarily unavailable: messages could not be read."
-                ) from error
+                if isinstance(error, CommitUncertain):
+                    self._fatal(error)
+                raise ServiceUnavailable("The service is temporarily unavailable: a read failed.") from error
             if self._ready.is_set():
                 read.arrive(read, result)
                 self.commits.kick()

@@ -26,7 +26,7 @@ def backup_directory(data: str, path: str) -> None:
         raise StoreError(f"{data} holds no database")
     if os.path.exists(path) or os.path.exists(part):
         raise StoreError(f"{path} or {part} exists; a backup never replaces a file")
-    schema.examine(database, len(schema.released_steps()))
+    version = schema.examine(database, len(schema.released_steps()))
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)
@@ -35,7 +35,8 @@ def backup_directory(data: str, path: str) -> None:
             (secret,) = source.execute(sql.READ_META).fetchone()
             commits = read_commits(data, secret)
             source.execute("VACUUM INTO ?", (part,))
-        _complete(part, commits)
+        if version >= schema.WITH_COMMIT_LOG:
+            _complete(part, commits)
         schema.publish(part, path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot copy {database} to {path}: {error}") from error

@@ -1,6 +1,6 @@
 """The store's contract: recover, grant sequences, commit, read pages, drop what is dead, back up, close.
 
-Commits are blocking and run on one writer thread, in order; reads are awaitable, run beside them, and never keep a cursor open.
+Commits are blocking and run one at a time, in order; reads are awaitable, run beside them, and never keep a cursor open.
 Every read answers with the number of the last batch that it contains, taken in the read's own transaction, so that the engine
 can apply later Changes on top. A backend passes `tests/store/conformance.py`.
 """
@@ -110,6 +110,10 @@ class Store(Protocol):
 
     def commit(self, batch: Batch) -> None:
         """Make a batch durable as a whole. Blocking. Raises CommitFailed or CommitUncertain."""
+        ...
+
+    def commits_at_once(self, batch: Batch) -> bool:
+        """Whether a commit of this batch waits for nothing but one small write, so that it may be made on any thread."""
         ...
 
     def clear_dropped(self) -> bool:

@@ -9,6 +9,7 @@ the store then clears away in slices: nothing that refers to a dropped generatio
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 # Became available when it arrived. Within a lane, order and enqueue time grow together, and what a later batch adds to a queue's
@@ -76,6 +77,11 @@ class DeduplicationRow(NamedTuple):
     message_id: str
 
 
+SMALL_ROWS: Final = 2_048
+SMALL_BYTES: Final = 512 * 1024
+_body_of = attrgetter("body")
+
+
 class Batch:
     """The Changes that one transaction will hold. Filled by the engine, read once by the store."""
 
@@ -125,6 +131,15 @@ class Batch:
     def rows(self) -> int:
         """How many rows it changes, about."""
         return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
+
+    @property
+    def message_bytes(self) -> int:
+        """Of the messages that arrive."""
+        return sum(len(row.content) + len(row.body) for row in self.messages.values())
+
+    def is_small(self) -> bool:
+        """Whether to write it down takes no more than some hundred microseconds."""
+        return self.rows <= SMALL_ROWS and sum(map(len, map(_body_of, self.messages.values()))) <= SMALL_BYTES
 
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""

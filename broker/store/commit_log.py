@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
@@ -19,12 +20,14 @@ from typing import Final, Protocol
 import msgspec
 
 from broker.store.base import CommitFailed, CommitUncertain
-from broker.store.changes import Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.changes import SMALL_BYTES, Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
 
 SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 # Changes of a segment: what a start has to bring into the database is bounded, however small they are.
 SEGMENT_ROWS: Final = 65_536
+_SMALL_BYTES: Final = 2 * SMALL_BYTES  # at most, as a record
+_WORTH_SHRINKING_BYTES: Final = 1024 * 1024
 _CHECKSUM: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<QI")  # number, bytes of the batch
 _BEFORE_BATCH: Final = _CHECKSUM.size + _HEAD.size
@@ -40,6 +43,10 @@ class Durable(Protocol):
 
     def make_durable(self, number: int) -> None:
         """Return when it is. Blocking. Raises StoreError."""
+        ...
+
+    def is_durable(self, number: int) -> bool:
+        """Whether it is."""
         ...
 
 
@@ -63,7 +70,7 @@ _decode = msgspec.msgpack.Decoder(_Record).decode
 
 
 class CommitLog:
-    """Both segments, empty to begin with. `append` is called by one thread."""
+    """Both segments, empty to begin with. `append` is called by one thread at a time."""
 
     def __init__(self, directory: str, secret: bytes, database: Durable, *, synced: bool) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_DSYNC if synced else 0)
@@ -72,31 +79,49 @@ class CommitLog:
         for file in self._files:
             os.fsync(file)  # what was in it must not come back
         self._database = database
+        self._synced = synced
+        self._turn = threading.Lock()
         self._seed = zlib.crc32(secret)
         self._current = 0
         self._offset = 0
         self._rows = 0
         self._newest = [0, 0]  # number of each segment's last record
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a small batch fits without another segment."""
+        return self._offset + _SMALL_BYTES <= SEGMENT_BYTES and self._rows < SEGMENT_ROWS
+
     def append(self, batch: Batch) -> int:
         """Make a batch durable; the bytes it took. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
         record = _record(batch, self._seed)
         if self._offset and (self._offset + len(record) > SEGMENT_BYTES or self._rows >= SEGMENT_ROWS):
-            self._turn()
+            self._go_on()
         self._write(record)
         self._offset += len(record)
         self._rows += batch.rows
         self._newest[self._current] = batch.number
         return len(record)
 
-    def _turn(self) -> None:
-        """Go on in the other segment."""
+    def _go_on(self) -> None:
+        """Use the other segment."""
         full, other = self._current, 1 - self._current
         self._database.make_durable(self._newest[other])
         self._database.want_durable(self._newest[full])
-        if os.fstat(self._files[other]).st_size > SEGMENT_BYTES:  # one large batch
-            os.ftruncate(self._files[other], SEGMENT_BYTES)
-        self._current, self._offset, self._rows = other, 0, 0
+        with self._turn:
+            if os.fstat(self._files[other]).st_size > SEGMENT_BYTES:  # one large batch
+                os.ftruncate(self._files[other], SEGMENT_BYTES)
+            self._current, self._offset, self._rows = other, 0, 0
+
+    def shrink(self) -> bool:
+        """On a full disk: give back what the segment holds that is not in use; whether it was much. From any thread."""
+        with self._turn:
+            other = 1 - self._current
+            file = self._files[other]
+            if os.fstat(file).st_size < _WORTH_SHRINKING_BYTES or not self._database.is_durable(self._newest[other]):
+                return False
+            os.ftruncate(file, 0)
+            return True
 
     def _write(self, record: bytes) -> None:
         file, path, at = self._files[self._current], self._paths[self._current], self._offset
@@ -111,6 +136,8 @@ class CommitLog:
                 raise CommitUncertain(f"{text}; it is unknown whether the last batch is on disk") from error
             try:
                 os.ftruncate(file, self._offset)
+                if self._synced:
+                    os.fsync(file)
             except OSError as second:
                 raise CommitUncertain(f"{text}; nor can it be cut off: {second.strerror}") from second
             raise CommitFailed(text, disk_full=True) from error
@@ -157,6 +184,12 @@ class Commits:
             number += 1
             batches.append(_batch(number, payload))
         return batches
+
+    def beyond(self, number: int) -> int | None:
+        """The first batch that is there although one between it and batch `number` is missing."""
+        while number + 1 in self._found:
+            number += 1
+        return min((found for found in self._found if found > number), default=None)
 
 
 def read_commits(directory: str, secret: bytes) -> Commits:

@@ -26,6 +26,10 @@ _CACHE_KB: Final = 16384
 _STATEMENTS_CACHED: Final = 256
 _RESERVE_RETRY_S: Final = 1.0
 _DISK_LOW_BYTES: Final = 2 * FINISH_BYTES
+# Below this it is looked at before each batch with messages. A byte of these takes room in the commit log, in SQLite's, and in the
+# file itself.
+_DISK_WATCHED_BYTES: Final = 1024 * 1024 * 1024
+_BYTES_PER_BYTE: Final = 3
 _LOG_WORTH_SHORTENING_BYTES: Final = 1024 * 1024
 
 
@@ -38,6 +42,8 @@ class Database:
         self._synchronous = "OFF" if careless else "NORMAL"
         self._turn = threading.RLock()
         self._reserve_missing_since_s: float | None = None  # when it was last looked for; None: it is there
+        self._free_bytes = directory.free_bytes()  # when it was last looked at
+        self.give_way: Callable[[], bool] = lambda: False  # has others give space back; whether it was much
         version = schema.examine(directory.database, len(steps))
         self.connection = sqlite3.connect(
             directory.database, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_CACHED
@@ -87,6 +93,7 @@ class Database:
     def apply(self, batch: Batch) -> None:
         """Write a batch that is in the commit log: for that, also the reserved space is there."""
         with self._turn:
+            self._free_bytes = self._directory.free_bytes()
             self._log.tend(self.connection, self._disk_is_low)
             self.with_room(partial(self._writer.apply, batch), frees=True)
 
@@ -129,23 +136,37 @@ class Database:
 
     # A full disk
 
-    def check_room(self) -> None:
-        """Whether messages may be stored. What is left of a full disk is for deletes, and for shrinking the file afterwards."""
+    @property
+    def has_reserve(self) -> bool:
+        """Whether space is set aside, so that the disk is not known to be full."""
+        return self._reserve_missing_since_s is None
+
+    def check_room(self, size: Callable[[], int]) -> None:
+        """Whether messages may be stored that come to `size` bytes, with those that wait. Raises CommitFailed.
+
+        What is acknowledged must find room in the database; what is left of a full disk is for deletes, and for shrinking the
+        file afterwards.
+        """
         missing_since_s = self._reserve_missing_since_s
         if missing_since_s is not None and process_time_s() - missing_since_s > _RESERVE_RETRY_S:
             self._restore_reserve()
-        if self._reserve_missing_since_s is not None:
-            raise CommitFailed(
-                f"{self._directory.path}: the disk is full; nothing is stored until there is room", disk_full=True
-            )
+        if self._reserve_missing_since_s is None:
+            if self._free_bytes >= _DISK_WATCHED_BYTES:
+                return
+            self._free_bytes = self._directory.free_bytes()
+            if self._free_bytes >= _BYTES_PER_BYTE * size():
+                return
+        raise CommitFailed(
+            f"{self._directory.path}: the disk is full; nothing is stored until there is room", disk_full=True
+        )
 
     def with_room(self, write: Callable[[], T], *, frees: bool) -> T:
         """Write, and again if the disk is full and room can be made.
 
-        The log's own space comes first. What frees space, or is acknowledged, must not need any: it may also use what was set
-        aside for it, which is more than the log usually holds back from the database file.
+        What logs hold and need no more comes first. What frees space, or is acknowledged, must not need any: it may also use
+        what was set aside for it, which is more than SQLite's log usually holds back from the database file.
         """
-        ways = iter((self._shorten_log, self._give_reserve) if frees else (self._shorten_log,))
+        ways = iter((self._shorten_log, self.give_way, *((self._give_reserve,) if frees else ())))
         while True:
             try:
                 return write()
@@ -154,10 +175,11 @@ class Database:
                     raise
 
     def _disk_is_low(self) -> bool:
-        return self._directory.free_bytes() < _DISK_LOW_BYTES
+        return self._free_bytes < _DISK_LOW_BYTES
 
     def _restore_reserve(self) -> None:
-        self._reserve_missing_since_s = None if self._directory.reserve() else process_time_s()
+        with self._turn:
+            self._reserve_missing_since_s = None if self._directory.reserve() else process_time_s()
 
     def _shorten_log(self) -> bool:
         """Whether the log has given space back to the file system."""
@@ -167,8 +189,9 @@ class Database:
             return self._log.finish(self.connection, "TRUNCATE", BUSY_TIMEOUT_MS)
 
     def _give_reserve(self) -> bool:
-        if not self._directory.release_reserve():
-            return False
-        self._reserve_missing_since_s = process_time_s()
-        self._shorten_log()
-        return True
+        with self._turn:
+            if not self._directory.release_reserve():
+                return False
+            self._reserve_missing_since_s = process_time_s()
+            self._shorten_log()
+            return True

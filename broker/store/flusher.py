@@ -4,8 +4,8 @@ What waits is held in memory until then. What is sent and deleted while it waits
 due when enough has gathered, when the oldest has waited long enough, or when somebody asks: a read, which must see what was
 committed before it, or the commit log, which needs a segment again. An idle store has nothing to flush, and no timer.
 
-A flush that fails for want of room is tried again; what waits for it is told. After any other failure nothing can be flushed any
-more: every later call raises it, and the process must end. Nothing is lost: a start reads the commit log.
+A flush that fails for want of room is tried again until it succeeds; who waits for it is told. After any other failure nothing
+can be flushed any more: every later call raises it, and the process must end. Nothing is lost: a start reads the commit log.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from broker.clock import process_time_s
-from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
+from broker.store.base import CommitFailed, CommitUncertain, Recovered
 from broker.store.changes import Batch, merged
 
 # What is much. Messages that come to stay go in small pieces, so that a flush does not take a processor for long from what
@@ -51,7 +51,7 @@ class Flusher:
         self._readers: list[tuple[int, Future[None]]] = []
         self._attempts = 0
         self._refused: CommitFailed | None = None  # how the last attempt ended
-        self._broken: StoreError | None = None
+        self._broken: CommitUncertain | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="pombo-flusher", daemon=True)
         self._thread.start()
@@ -62,6 +62,16 @@ class Flusher:
             raise self._broken
         if self._refused is not None:
             raise CommitFailed(str(self._refused), disk_full=self._refused.disk_full)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits, in the commit log's bytes."""
+        return self._bytes + (self._taken_bytes if self._taken else 0)
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether one more batch can be added without a wait."""
+        return self._bytes < FLUSH_BYTES and self._rows < FLUSH_ROWS
 
     def add(self, batch: Batch, size: int) -> None:
         """A batch is in the commit log, where it takes `size` bytes. Waits where the database is far behind."""
@@ -97,8 +107,13 @@ class Flusher:
             self._durable_wanted = max(self._durable_wanted, number)
             self._wait_until(lambda: self._durable >= number)
 
+    def is_durable(self, number: int) -> bool:
+        """Whether it is."""
+        return self._durable >= number
+
     def _wait_until(self, done: Callable[[], bool]) -> None:
         attempts = self._attempts
+        self._due_at_s = process_time_s()
         self._changed.notify_all()
         while not done():
             if self._broken is not None:
@@ -123,9 +138,8 @@ class Flusher:
     def overlay(self, recovered: Recovered) -> Recovered:
         """What the database says, with what it lacks. The caller keeps `write` from running meanwhile."""
         with self._changed:
-            for batch in (*self._taken, *self._waiting):
-                recovered = recovered.with_batch(batch)
-        return recovered
+            lacking = [*self._taken, *self._waiting]
+        return recovered.with_batch(merged(lacking)) if lacking else recovered
 
     def close(self) -> bool:
         """Flush once more and end the thread; whether the database has everything. Blocking."""
@@ -140,21 +154,21 @@ class Flusher:
 
     def _run(self) -> None:
         while self._take():
-            batch, durable = merged(self._taken) if self._taken else None, self._durable_wanted > self._durable
-            failure: BaseException | None = None
             try:
-                if batch is not None:
+                if self._taken:
+                    batch = merged(self._taken)
                     self._write(batch)
-                if durable:
+                    with self._changed:
+                        self._flushed_to(batch.number)
+                if self._durable_wanted > self._durable:
                     self._sync()
+                    with self._changed:
+                        self._durable = self._flushed
+                with self._changed:
+                    self._ended(None)
             except BaseException as error:  # for whoever waits, and for the next commit
-                failure = error
-            with self._changed:
-                if failure is None:
-                    self._flushed_to(self._flushed if batch is None else batch.number, durable=durable)
-                else:
-                    self._failed(batch, failure)
-                self._changed.notify_all()
+                with self._changed:
+                    self._ended(error)
 
     def _take(self) -> bool:
         """Wait until there is something to do, and take what waits; False when the thread should end."""
@@ -162,21 +176,26 @@ class Flusher:
             while not self._due():
                 if self._closing or self._broken is not None:
                     return False
-                self._changed.wait(max(0.0, self._due_at_s - process_time_s()) if self._waiting else None)
+                self._changed.wait(max(0.0, self._due_at_s - process_time_s()) if self._has_work() else None)
             self._taken, self._waiting = self._waiting, []
             self._taken_bytes = self._bytes
             self._bytes = self._rows = self._arrivals = 0
             self._changed.notify_all()
         return True
 
+    def _has_work(self) -> bool:
+        return bool(self._waiting) or self._durable_wanted > self._durable
+
     def _due(self) -> bool:
         if self._broken is not None:
             return False
-        if self._wanted > self._flushed or self._durable_wanted > self._durable:
+        if self._wanted > self._flushed:
             return True
-        if not self._waiting:
-            return False
-        return (self._much() and self._refused is None) or process_time_s() >= self._due_at_s
+        if self._closing and self._refused is not None:
+            return False  # one more attempt was enough
+        if self._refused is None and (self._durable_wanted > self._durable or self._much()):
+            return True
+        return self._has_work() and process_time_s() >= self._due_at_s
 
     def _much(self) -> bool:
         return self._bytes >= FLUSH_BYTES or self._rows >= FLUSH_ROWS or self._arrivals >= FLUSH_ARRIVALS
@@ -184,13 +203,10 @@ class Flusher:
     def _too_much(self) -> bool:
         return self._bytes >= WAITING_BYTES_MAX or self._rows >= WAITING_ROWS_MAX
 
-    def _flushed_to(self, number: int, *, durable: bool) -> None:
-        self._attempts += 1
-        self._refused = None
+    def _flushed_to(self, number: int) -> None:
+        """What was taken is in the database."""
         self._taken = []
         self._flushed = number
-        if durable:
-            self._durable = number
         if self._waiting:
             self._due_at_s = process_time_s() + _LAG_S
         served = [reader for at, reader in self._readers if at <= number]
@@ -198,27 +214,28 @@ class Flusher:
         for reader in served:
             if reader.set_running_or_notify_cancel():
                 reader.set_result(None)
+        self._changed.notify_all()
 
-    def _failed(self, batch: Batch | None, failure: BaseException) -> None:
-        """Keep what was taken, tell those who wait, and try again after a while if that can help."""
+    def _ended(self, failure: BaseException | None) -> None:
+        """An attempt has succeeded, or failed: then keep what was taken, tell who waits, and try again later if that can help."""
         self._attempts += 1
-        if batch is not None:
-            self._waiting.insert(0, batch)
+        self._changed.notify_all()
+        self._refused = failure if isinstance(failure, CommitFailed) else None
+        if failure is None:
+            return
+        if self._taken:
+            self._waiting[:0] = self._taken
             self._bytes += self._taken_bytes
-            self._rows += batch.rows
-        self._taken = []
-        self._wanted = self._durable_wanted = 0
+            self._rows += sum(batch.rows for batch in self._taken)
+            self._taken = []
+        self._wanted = 0
         self._due_at_s = process_time_s() + _RETRY_S
-        if isinstance(failure, CommitFailed):
-            self._refused = failure
-        elif isinstance(failure, StoreError):
-            self._broken = failure
-        else:
-            self._broken = CommitUncertain(
-                f"what is in the commit log cannot be brought into the database: {failure!r}"
-            )
-            self._broken.__cause__ = failure
+        told = failure
+        if not isinstance(failure, CommitFailed):
+            told = CommitUncertain(f"what is in the commit log cannot be brought into the database: {failure}")
+            told.__cause__ = failure
+            self._broken = told
         readers, self._readers = self._readers, []
         for _, reader in readers:
             if reader.set_running_or_notify_cancel():
-                reader.set_exception(failure if isinstance(failure, StoreError) else self._broken)
+                reader.set_exception(told)

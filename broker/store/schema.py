@@ -16,6 +16,7 @@ from broker.store.directory import sync_directory
 
 APPLICATION_ID: Final = 0x506F6D62  # "Pomb"
 PAGE_BYTES: Final = 8192
+WITH_COMMIT_LOG: Final = 4  # databases of earlier steps have none beside them
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 

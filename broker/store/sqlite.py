@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from broker.store import schema
-from broker.store.base import CommitFailed, Recovered, StoreUnusable
+from broker.store.base import CommitFailed, Recovered, StoreError, StoreUnusable
 from broker.store.changes import Batch, merged
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
 from broker.store.database import BUSY_TIMEOUT_MS, Database
-from broker.store.directory import MEMORY, Directory
+from broker.store.directory import DATABASE_NAME, MEMORY, Directory
 from broker.store.flusher import Flusher
 from broker.store.sqlite_reads import SqliteReads
 
@@ -61,16 +61,32 @@ class SqliteStore(SqliteReads):
         self._database = database = Database(
             self._directory, self._steps, synced=synced, careless=self._synchronous == "off"
         )
+        recovered = self._bring_in_commits(database)
+        self._flusher = Flusher(recovered.batch_number, database.apply, database.sync)
+        self._commits = CommitLog(path, recovered.secret, self._flusher, synced=synced)
+        database.give_way = self._commits.shrink
+        self._directory.sync()
+        self._open_readers(self._directory.database, BUSY_TIMEOUT_MS, self._flusher.until_flushed)
+        return recovered
+
+    def _bring_in_commits(self, database: Database) -> Recovered:
+        """What an earlier process did not flush. Raises StoreUnusable where some of it is missing."""
         recovered = database.recover()
-        late = read_commits(path, recovered.secret).after(recovered.batch_number)
+        number = recovered.batch_number
+        commits = read_commits(self._directory.path, recovered.secret)
+        beyond = commits.beyond(number)
+        if beyond is not None and self._synchronous == "full":
+            names = " and ".join(SEGMENT_NAMES)
+            raise StoreUnusable(
+                f"{self._directory.path}: {names} hold batch {beyond}, but not all between it and batch {number}, the last one in"
+                f" {DATABASE_NAME}: one of these files is damaged, or from another time; they were left as they are"
+                f" (to go on with what the database holds, remove {names})"
+            )
+        late = commits.after(number)
         if late:
             database.apply(merged(late))
             recovered = database.recover()
         database.sync()  # before the commit log is emptied
-        self._flusher = Flusher(recovered.batch_number, database.apply, database.sync)
-        self._commits = CommitLog(path, recovered.secret, self._flusher, synced=synced)
-        self._directory.sync()
-        self._open_readers(self._directory.database, BUSY_TIMEOUT_MS, self._flusher.until_flushed)
         return recovered
 
     def recover(self) -> Recovered:
@@ -85,11 +101,15 @@ class SqliteStore(SqliteReads):
         database, flusher, commits = self._open_parts
         flusher.check()
         if batch.messages:
-            database.check_room()
+            database.check_room(lambda: batch.message_bytes + flusher.waiting_bytes)
         size = database.with_room(partial(commits.append, batch), frees=not batch.messages)
         if batch.dropped or batch.forgotten:
             self._newest_dropping = batch.number
         flusher.add(batch, size)
+
+    def commits_at_once(self, batch: Batch) -> bool:
+        database, flusher, commits = self._open_parts
+        return batch.is_small() and flusher.keeps_up and commits.has_room and database.has_reserve
 
     def clear_dropped(self) -> bool:
         database, flusher, _ = self._open_parts
@@ -109,12 +129,20 @@ class SqliteStore(SqliteReads):
     def close(self) -> None:
         if self._flusher is not None and self._database is not None:
             self._close_readers()
-            everything = self._flusher.close()
+            everything = self._flusher.close() and self._is_synced(self._database)
             self._database.stop()
             if self._commits is not None:
                 self._commits.close(discard=everything)
                 self._commits = None
         self._close_files()
+
+    def _is_synced(self, database: Database) -> bool:
+        """Whether the database can do without the commit log, once everything is flushed."""
+        try:
+            database.sync()
+        except StoreError:
+            return False
+        return True
 
     def _close_files(self) -> None:
         """Let go of everything."""

@@ -85,9 +85,12 @@ class _Reader:
         self._opening = asyncio.Lock()
         self._connection: aiosqlite.Connection | None = None
         self._raw: _ReadConnection | None = None
+        self._closed = False
 
     async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
         await self._ready()
+        if self._closed:
+            raise StoreError(f"{self._path} is closed")
         try:
             connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
@@ -115,6 +118,7 @@ class _Reader:
 
     def close(self) -> None:
         """End a read that is running, close, and wait for it. Blocking; from any thread."""
+        self._closed = True
         if self._connection is None:
             return
         assert self._raw is not None

@@ -67,8 +67,12 @@ class Writer:
         return range(newest - count + 1, newest + 1)
 
     def sync(self) -> None:
-        """Make everything durable that was written so far."""
-        self.grant(0)
+        """Make everything durable that was written so far.
+
+        It takes a change: SQLite does not sync for a transaction that leaves every page as it was.
+        """
+        if self._synced:
+            self.grant(1)
 
     def apply(self, batch: Batch) -> None:
         """Write a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
@@ -174,11 +178,14 @@ class Writer:
         if not self._synced:
             yield
             return
+        if self.connection.in_transaction:
+            raise CommitUncertain(f"{self._path}: an earlier transaction has not ended")
         self.connection.execute("PRAGMA synchronous = FULL")
         try:
             yield
         finally:
-            self.connection.execute("PRAGMA synchronous = NORMAL")
+            if not self.connection.in_transaction:  # else its fate is unknown, and the connection is used no more
+                self.connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

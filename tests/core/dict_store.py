@@ -59,6 +59,9 @@ class DictStore:
             self.dropped.add(queue)
             self.counters.pop(queue, None)
 
+    def commits_at_once(self, _batch: Batch) -> bool:
+        return False
+
     def clear_dropped(self) -> bool:
         for message_id in [r.id for r in self.rows.values() if r.queue in self.dropped]:
             self.rows.pop(message_id)

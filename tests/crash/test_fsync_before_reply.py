@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -108,3 +109,40 @@ def test_a_write_to_another_file_does_not_count(other: str) -> None:
 {REPLY}
 """
     assert unsynced_replies(trace) == (1, 1)
+
+
+REUSE = """
+import sys
+from broker.store.changes import Batch
+from broker.store.sqlite import SqliteStore
+from tests.store.conformance import message
+store = SqliteStore(sys.argv[1])
+store.open()
+print("opened", flush=True)
+for number in (1, 2):
+    batch = Batch(number)
+    batch.add_message(message(number))
+    store.commit(batch)
+    store._flusher.flush()
+    print("flushed", flush=True)
+    store._flusher.make_durable(number)
+    print("durable", flush=True)
+"""
+
+
+def test_a_segment_is_used_again_only_after_a_sync_of_what_the_database_has(tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    subprocess.run(
+        [
+            *("strace", "-f", "-yy", "-o", str(log), "-e", "trace=fsync,fdatasync,write"),
+            *(sys.executable, "-c", REUSE, str(tmp_path / "data")),
+        ],
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "."},
+        stdout=subprocess.DEVNULL,
+    )
+    kinds = re.findall(r'"(opened|flushed|durable)|f(?:data)?sync\(\d+<[^>]*(-wal)>', log.read_text())
+    steps = ["sync" if wal else said for said, wal in kinds]
+    assert steps[steps.index("opened") :] == ["opened", *["flushed", "sync", "durable"] * 2]
+    assert "sync" in steps[: steps.index("opened")]  # before the commit log is emptied

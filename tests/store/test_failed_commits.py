@@ -16,9 +16,12 @@ import pytest
 from broker.store import commit_log, database
 from broker.store.base import CommitFailed, CommitUncertain, StoreError, StoreUnusable
 from broker.store.changes import Batch
+from broker.store.commit_log import CommitLog, read_commits
+from broker.store.directory import Directory
 from broker.store.sqlite import SqliteStore
 from broker.store.sqlite_writer import Writer
 from tests.store.conformance import counters, ids, message, read
+from tests.store.test_commit_log import Behind
 from tests.store.test_sqlite import connection_of
 
 
@@ -231,6 +234,20 @@ def test_a_directory_whose_commit_log_does_not_fit_is_refused_and_kept(
     assert present(store) == [1, 2, 3, 4]
 
 
+def test_a_commit_log_with_a_gap_is_refused_and_kept(store: SqliteStore, directory: Path) -> None:
+    secret = store.recover().secret
+    store.close()
+    log = CommitLog(str(directory), secret, Behind(), synced=False)
+    log.append(sends(3, 5))
+    log.close(discard=False)
+    with pytest.raises(StoreUnusable, match=r"hold batch 3, but not all between it and batch 1"):
+        store.open()
+    assert read_commits(str(directory), secret).beyond(1) == 3
+    careless = SqliteStore(str(directory), synchronous="normal")  # where a loss of power may leave that
+    assert careless.open().batch_number == 1
+    careless.close()
+
+
 def test_granting_fails_without_a_grant(store: SqliteStore, connection: FaultyConnection) -> None:
     first = store.grant_sequences(10)
     connection.fails = lambda text: sqlite3.SQLITE_FULL if text == "COMMIT" else None
@@ -289,6 +306,45 @@ def test_on_a_full_disk_deletes_and_purges_use_the_reserve_and_sends_do_not(
     assert reserve.exists()
 
 
+@pytest.mark.parametrize(("size", "taken"), [(1000, True), (2_000_000, False)])
+def test_messages_are_taken_only_where_there_is_room_for_them_in_the_database(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, size: int, taken: bool
+) -> None:
+    """What is acknowledged is in the commit log, and must still find room behind it."""
+    monkeypatch.setattr(Directory, "free_bytes", lambda _directory: 5_000_000)
+    monkeypatch.setattr(store._database, "_free_bytes", 5_000_000)
+    batch = Batch(2)
+    batch.add_message(message(4, body=b"x" * size))
+    if taken:
+        store.commit(batch)
+    else:
+        with pytest.raises(CommitFailed, match="the disk is full"):
+            store.commit(batch)
+        assert store.commits_at_once(batch) is False
+    store.commit(deletes(3 if taken else 2, 1))
+    assert present(store) == ([2, 3, 4] if taken else [2, 3])
+
+
+def test_a_full_disk_gets_back_what_the_commit_log_does_not_need(
+    store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 3_000_000)
+    first, second = (Path(store.directory, name) for name in commit_log.SEGMENT_NAMES)
+    for number in (2, 3):
+        batch = Batch(number)
+        batch.add_message(message(number + 2, body=b"x" * 2_500_000))
+        store.commit(batch)
+        store.checkpoint()
+    assert store._flusher is not None
+    store._flusher.make_durable(3)
+    assert first.stat().st_size > 2_000_000
+    connection.fails = lambda text: sqlite3.SQLITE_FULL if text == "COMMIT" and first.stat().st_size else None
+    store.commit(deletes(4, 1))
+    assert present(store) == [2, 3, 4, 5]
+    assert (first.stat().st_size, second.stat().st_size > 2_000_000) == (0, True)
+    assert Path(store.directory, "reserve").exists()
+
+
 # Kills, and the loss of power
 
 
@@ -296,6 +352,7 @@ CHILD = """
 import sys
 import threading
 from broker.store.changes import Batch
+from broker.store.commit_log import CommitLog, read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message
 store = SqliteStore(sys.argv[1])
@@ -339,7 +396,8 @@ def test_after_a_kill_every_batch_is_there_whole_or_not_at_all(tmp_path: Path) -
 class LossOfPower:
     """The disk as it is if the power fails: what was synced, and nothing else.
 
-    The commit log is synced with every write. Of the database and SQLite's log it keeps the copy of the last sync.
+    The commit log is synced with every write. Of the database and SQLite's log it keeps the copy of the last sync; a transaction
+    that writes nothing into the log is none, whatever was asked for.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, disk: Path) -> None:
@@ -350,8 +408,10 @@ class LossOfPower:
         sync = Writer.sync
 
         def synced(writer: Writer) -> None:
+            log = Path(writer._path + "-wal")
+            before = log.read_bytes()
             sync(writer)
-            if writer._path != str(directory / "pombo.db"):
+            if log.parent != directory or log.read_bytes() == before:
                 return
             with self._turn:
                 for name in ("pombo.db", "pombo.db-wal"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from broker.clock import process_time_s
 from broker.store import flusher as module
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.changes import Batch
@@ -23,6 +24,7 @@ class Database:
         self.batches: list[Batch] = []
         self.synced: list[int] = []  # how many batches there were
         self.fails: Callable[[], BaseException | None] = lambda: None
+        self.sync_fails: Callable[[], BaseException | None] = lambda: None
         self.may_write = threading.Event()
         self.may_write.set()
         self.writing = threading.Event()
@@ -38,6 +40,9 @@ class Database:
         self.written.set()
 
     def sync(self) -> None:
+        failure = self.sync_fails()
+        if failure is not None:
+            raise failure
         self.synced.append(len(self.batches))
 
     @property
@@ -79,6 +84,14 @@ def in_thread(work: Callable[[], Any]) -> threading.Thread:
     thread = threading.Thread(target=work)
     thread.start()
     return thread
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """For what another thread does at once."""
+    end_s = process_time_s() + SOON_S
+    while not done():
+        assert process_time_s() < end_s
+        threading.Event().wait(0.001)
 
 
 def test_what_is_sent_and_deleted_meanwhile_is_never_written(flusher: Flusher, database: Database) -> None:
@@ -238,6 +251,46 @@ def test_what_was_refused_is_tried_again_without_being_asked_for(
     database.fails = lambda: next(failures, None)
     flusher.add(sends(1, *range(module.FLUSH_ROWS)), 10)
     assert database.written.wait(SOON_S)
+
+
+def test_what_was_written_but_not_synced_is_not_written_again(flusher: Flusher, database: Database) -> None:
+    failures = iter([CommitFailed("no room")])
+    database.sync_fails = lambda: next(failures, None)
+    flusher.add(sends(1, 1, 2), 10)
+    with pytest.raises(CommitFailed, match="no room"):
+        flusher.make_durable(1)
+    flusher.add(deletes(2, 1), 10)
+    flusher.make_durable(2)
+    assert database.messages == [[1, 2], []]
+    assert database.batches[1].deleted == {1}
+
+
+def test_a_sync_that_was_refused_is_tried_again(
+    flusher: Flusher, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing waits to be written: until then nothing is committed."""
+    monkeypatch.setattr(module, "_RETRY_S", 0.0)
+    flusher.add(sends(1, 1), 10)
+    flusher.flush()
+    failures = iter([CommitFailed("no room")] * 3)
+    database.sync_fails = lambda: next(failures, None)
+    flusher.want_durable(1)
+    wait_until(lambda: flusher.is_durable(1))
+    flusher.check()
+
+
+def test_an_error_while_merging_is_a_failure_too(
+    flusher: Flusher, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def merged(_batches: list[Batch]) -> Batch:
+        raise MemoryError
+
+    flusher.add(sends(1, 1), 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "merged", merged)
+        with pytest.raises(CommitUncertain):
+            flusher.flush()
+    assert database.batches == []
 
 
 async def test_a_read_of_what_was_refused_fails(flusher: Flusher, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -13,6 +14,7 @@ from broker.clock import ManualClock
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.changes import Batch
+from broker.store.disk_pace import DiskPace
 from broker.store.group_commit import GroupCommit
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import ids, message
@@ -37,6 +39,9 @@ class GatedStore:
         if failure is not None:
             raise failure
 
+    def commits_at_once(self, _batch: Batch) -> bool:
+        return False
+
     def clear_dropped(self) -> bool:
         if self.slices_left == 0:
             return False
@@ -59,14 +64,14 @@ class GatedStore:
 class Bench:
     """A group commit on a gated store, and what its owner was told."""
 
-    def __init__(self, *, slices: int = 0) -> None:
-        self.store = GatedStore()
+    def __init__(self, store: GatedStore | None = None, *, slices: int = 0) -> None:
+        self.store = store or GatedStore()
         self.store.slices_left = slices
         self.clock = ManualClock(1000)
         self.failures: list[BaseException] = []
         self.told: list[tuple[str, BaseException | None]] = []
-        store: Any = self.store
-        self.commits = GroupCommit(store, self.clock, batch_number=0, on_failure=self.failures.append)
+        gated: Any = self.store
+        self.commits = GroupCommit(gated, self.clock, batch_number=0, on_failure=self.failures.append)
 
     def change(self, number: int) -> None:
         self.commits.batch.add_message(message(number))
@@ -393,3 +398,94 @@ async def test_on_sqlite_a_thousand_sends_share_few_commits() -> None:
     assert ids(page) == [*numbers]
     assert commits.committed < 20
     assert failures == []
+
+
+class PromptStore(GatedStore):
+    """A store that commits at once, and remembers on which thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+        self.at_once = True
+        self.failure: BaseException | None = None
+
+    def commits_at_once(self, _batch: Batch) -> bool:
+        return self.at_once
+
+    def commit(self, batch: Batch) -> None:
+        self.threads.append(threading.get_ident())
+        if self.failure is not None:
+            raise self.failure
+        self.batches.append(batch)
+
+
+@pytest.fixture
+async def prompt(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A bench whose disk has been quick for long."""
+    monkeypatch.setattr(DiskPace, "quick", True)
+    prompt = Bench(PromptStore())
+    yield prompt
+    await asyncio.wait_for(prompt.commits.close(), TIMEOUT_S)
+
+
+def threads_of(bench: Bench) -> list[int]:
+    assert isinstance(bench.store, PromptStore)
+    return bench.store.threads
+
+
+async def test_on_a_quick_disk_a_commit_of_an_idle_loop_needs_no_thread(prompt: Bench) -> None:
+    for number in (1, 2):
+        prompt.change(number)
+        prompt.park(f"reply {number}")
+        await prompt.commits.until(number)
+    assert threads_of(prompt) == [threading.get_ident()] * 2
+    assert prompt.told == [("reply 1", None), ("reply 2", None)]
+
+
+async def test_a_reply_is_told_after_the_commit_and_never_within_the_call_that_parks_it(prompt: Bench) -> None:
+    prompt.change(1)
+    prompt.park("reply")
+    assert (threads_of(prompt), prompt.told) == ([], [])
+    await prompt.commits.until(1)
+    assert prompt.told == [("reply", None)]
+
+
+async def test_what_the_store_cannot_do_at_once_goes_to_the_thread(prompt: Bench) -> None:
+    assert isinstance(prompt.store, PromptStore)
+    prompt.store.at_once = False
+    prompt.change(1)
+    await prompt.commits.until(1)
+    assert threads_of(prompt) != [threading.get_ident()]
+
+
+async def test_on_a_slow_disk_every_commit_goes_to_the_thread(prompt: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DiskPace, "quick", False)
+    prompt.change(1)
+    await prompt.commits.until(1)
+    assert threads_of(prompt) != [threading.get_ident()]
+
+
+async def test_while_requests_keep_coming_a_commit_goes_to_the_thread(prompt: Bench) -> None:
+    for number in range(1, 100):
+        prompt.change(number)
+        prompt.park("reply")
+        await asyncio.sleep(0)
+        if threads_of(prompt):
+            break
+    await prompt.commits.until(1)
+    assert threads_of(prompt)[0] != threading.get_ident()
+
+
+async def test_a_failure_on_the_loops_thread_reaches_everyone_too(prompt: Bench) -> None:
+    assert isinstance(prompt.store, PromptStore)
+    prompt.store.failure = CommitFailed("no room", disk_full=True)
+    prompt.change(1)
+    prompt.park("reply")
+    with pytest.raises(ServiceUnavailable):
+        await prompt.commits.until(1)
+    await asyncio.sleep(0)
+    assert [type(failure) for _, failure in prompt.told] == [ServiceUnavailable]
+    assert prompt.failures == [prompt.store.failure]
+    assert not prompt.commits.room_for_messages
+    prompt.store.failure = None
+    prompt.commits.resume(0)

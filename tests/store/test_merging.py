@@ -1,11 +1,15 @@
 """Consecutive batches that are merged leave the same rows as one after the other."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.store import schema
 from broker.store.changes import LANE_LATER, Batch, CounterRow, DeduplicationRow, MoveRow, merged
+from broker.store.sqlite_writer import Writer
 from tests.core.dict_store import DictStore
 from tests.store.conformance import lease, message
 
@@ -69,6 +73,35 @@ def test_merged_batches_leave_the_same_rows(steps: list[tuple[str, int]], first:
     assert state([merged(batches)]) == expected
     assert state([merged(part) for part in (batches[:first], batches[first:]) if part]) == expected
     assert state(batches) == expected  # merging changes none of them
+
+
+def database(batches: list[Batch]) -> dict[str, list[Any]]:
+    """Every row that a writer leaves, and what recovery reads of it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection):
+        schema.create(connection, b"s" * 32, schema.released_steps())
+        writer = Writer(connection, ":memory:", synced=False)
+        for batch in batches:
+            writer.apply(batch)
+        columns = {
+            "message": "id, queue, lane, ord, grp, enqueued_at_ms, content",
+            **dict.fromkeys(("body", "lease", "deduplication", "resource", "dropped", "forgotten"), "*"),
+        }
+        rows = {
+            table: sorted(connection.execute(f"SELECT {names} FROM {table}").fetchall())
+            for table, names in columns.items()
+        }
+        recovered = Writer(connection, ":memory:", synced=False).recover()
+        return {**rows, "recovered": [recovered.batch_number, recovered.message_time_ms, recovered.counters]}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 40)), max_size=60), st.integers(1, 10))
+def test_a_writer_leaves_the_same_rows(steps: list[tuple[str, int]], first: int) -> None:
+    batches = history(steps)
+    expected = database(batches)
+    assert database([merged(batches)]) == expected
+    assert database([merged(part) for part in (batches[:first], batches[first:]) if part]) == expected
 
 
 def test_a_message_that_comes_and_goes_is_in_no_row() -> None:
