@@ -1,8 +1,8 @@
 """FIFO deduplication: has this deduplication ID been accepted within the last five minutes?
 
 Entries live in the store, in the order in which they were accepted. Memory holds the newest ones exactly, and for all of the
-window filters, each over a stretch of that order: none of them knows a new ID, and the one that knows an old one says where to
-look it up. After a restart the filters are made of the store's entries before the first ID is asked for. An answer of the store
+window filters (acceptance.py): none of them knows a new ID, and those that know an old one say where to look it up. After a
+restart the filters are made of the store's entries before the first ID is asked for. An answer of the store
 is as good as the batch that it contains: what was accepted since must be among the newest entries, or the store is asked again.
 Source of the rule: SQS Developer Guide, "Using the message deduplication ID".
 """
@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from rbloom import Bloom
-
 from broker.core.absent import Absent, Read
+from broker.core.acceptance import Acceptance, Span
 from broker.core.ledger import Ledger
 from broker.core.limits import DEDUPLICATION_MS
 from broker.store.base import AcceptedPage
@@ -25,11 +24,6 @@ _RECENT_MAX: Final = 1_000
 _EVICTED_AT_ONCE: Final = 100
 _ENTRY_BYTES: Final = 400  # of memory (measured)
 _LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
-_LAYER_MIN: Final = 512
-_LAYER_MAX: Final = 32_768  # entries; a look-up passes over all of a layer's, in C: 3 ms
-_LAYER_MS: Final = 60_000  # a layer leaves the window as a whole
-_LAYER_BYTES: Final = 300  # beside its bits
-_ERROR_RATE: Final = 1e-5  # 24 bits an entry
 _PAGE_ENTRIES: Final = 4_096  # of a read: 1 ms of the event loop
 _BEYOND_ALL: Final = 1 << 62
 
@@ -46,22 +40,6 @@ def digest_of(scope: str | None, deduplication_id: str) -> bytes:
     """What an ID is remembered by. `scope`: the message group under DeduplicationScope=messageGroup, else None."""
     text = deduplication_id if scope is None else f"{scope}\0{deduplication_id}"
     return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
-
-
-class _Layer:
-    """A filter over the entries from `first` to `last` in the order of acceptance."""
-
-    __slots__ = ("bits", "capacity", "room", "first", "last", "begun_ms", "newest_ms", "memory_bytes")
-
-    def __init__(self, capacity: int, first: int, last: int, begun_ms: int, newest_ms: int) -> None:
-        self.bits = Bloom(capacity, _ERROR_RATE)
-        self.capacity = capacity
-        self.room = capacity
-        self.first = first
-        self.last = last
-        self.begun_ms = begun_ms
-        self.newest_ms = newest_ms
-        self.memory_bytes = self.bits.size_in_bits // 8 + _LAYER_BYTES
 
 
 class _Answer(NamedTuple):
@@ -81,7 +59,8 @@ class Deduplication:
         self._queue = queue
         self._ledger = ledger
         self.held_bytes = 0  # of the memory that all queues share
-        self._layers: list[_Layer] = []  # the oldest first; the last one is being filled
+        self._accepted = Acceptance()
+        self._accepted_bytes = 0  # of held_bytes
         self._loaded = new
         self._loading: Read | None = None
         self._stale = not new  # the store may hold entries that have left the window
@@ -96,19 +75,17 @@ class Deduplication:
         """
         if not self._loaded:
             raise Absent(self._load(now_ms))
-        recent, layers = self._recent, self._layers
+        recent, accepted = self._recent, self._accepted
         if len(recent) > _RECENT_MAX:
             self._evict()
         unknown: list[bytes] = []
-        spans: set[tuple[int, int]] = set()
+        spans: set[Span] = set()
         for digest in digests:
             if digest in recent or (self._looked_up and self._was_looked_up(digest)):
                 continue
-            for layer in layers:
-                if digest in layer.bits:
-                    unknown.append(digest)
-                    spans.update((at.first, at.last) for at in layers if digest in at.bits)
-                    break
+            if found := accepted.spans(digest):
+                unknown.append(digest)
+                spans.update(found)
         if unknown:
             raise Absent(self._look_up(tuple(unknown), sorted(spans), now_ms))
 
@@ -135,13 +112,8 @@ class Deduplication:
         batch.add_deduplication(DeduplicationRow(self._queue, entry.order, digest, entry.sent_at_ms, entry.message_id))
         if not self._loaded:
             return  # it left memory while the call was at it
-        layer = self._layers[-1] if self._layers else None
-        if layer is None or not layer.room or entry.sent_at_ms - layer.begun_ms >= _LAYER_MS:
-            layer = self._begin_layer(layer, entry, batch)
-        layer.room -= 1
-        layer.bits.add(digest)
-        layer.last = entry.order
-        layer.newest_ms = entry.sent_at_ms
+        if self._accepted.add(digest, entry.order, entry.sent_at_ms):
+            self._forget_expired(entry.sent_at_ms, batch)
         if self._looked_up:
             self._looked_up.pop(digest, None)
         if digest in self._recent:
@@ -155,7 +127,8 @@ class Deduplication:
         self._evicted_batch = max([self._evicted_batch, *(batch for _, batch in self._recent.values())])
         self._recent.clear()
         self._looked_up.clear()
-        self._layers.clear()
+        self._accepted.clear()
+        self._accepted_bytes = 0
         self._loaded, self._loading = False, None
         self._stale = True  # what expires meanwhile is in no filter
         self._hold(-self.held_bytes)
@@ -166,36 +139,32 @@ class Deduplication:
 
     def _evict(self) -> None:
         """Leave the oldest of the recent entries to the store. Never within a call, which has relied on them."""
-        while len(self._recent) > _RECENT_MAX - _EVICTED_AT_ONCE:
+        count = len(self._recent) - (_RECENT_MAX - _EVICTED_AT_ONCE)
+        for _ in range(count):
             _, (_, batch) = self._recent.popitem(last=False)
-            self._hold(-_ENTRY_BYTES)
             self._evicted_batch = max(self._evicted_batch, batch)
+        self._hold(-count * _ENTRY_BYTES)
 
     # Filters
 
-    def _begin_layer(self, before: _Layer | None, entry: Entry, batch: Batch) -> _Layer:
-        """A layer for this entry and those that follow, of a size that suits the pace; and an end to what has expired."""
-        layers = self._layers
-        while layers and entry.sent_at_ms - layers[0].newest_ms >= DEDUPLICATION_MS:
-            self._hold(-layers.pop(0).memory_bytes)
-            self._stale = True
-        if self._stale:
+    def _forget_expired(self, now_ms: int, batch: Batch) -> None:
+        """A layer was begun: let go of those that have expired, and of their entries."""
+        expired = self._accepted.expire(now_ms)
+        if expired or self._stale:
             self._stale = False
-            batch.forget_deduplication(self._queue, (layers[0].first if layers else entry.order) - 1)
-        capacity = _LAYER_MIN
-        if before is not None and before.room == 0:
-            capacity = min(2 * before.capacity, _LAYER_MAX)
-        elif before is not None:
-            capacity = max(before.capacity // 2, _LAYER_MIN)
-        layer = _Layer(capacity, entry.order, entry.order, entry.sent_at_ms, entry.sent_at_ms)
-        self._hold(layer.memory_bytes)
-        layers.append(layer)
-        return layer
+            first = self._accepted.first
+            assert first is not None
+            batch.forget_deduplication(self._queue, first - 1)
+        self._count_filters()
+
+    def _count_filters(self) -> None:
+        self._hold(self._accepted.memory_bytes - self._accepted_bytes)
+        self._accepted_bytes = self._accepted.memory_bytes
 
     def _load(self, now_ms: int) -> Read:
         """The next page of what the filters lack, from the newest entry to the oldest. Nothing is added meanwhile."""
         if self._loading is None:
-            queue, below = self._queue, self._layers[0].first if self._layers else _BEYOND_ALL
+            queue, below = self._queue, self._accepted.first or _BEYOND_ALL
             since_ms = now_ms - DEDUPLICATION_MS
 
             def arrive(read: Read, page: AcceptedPage) -> None:
@@ -218,18 +187,9 @@ class Deduplication:
         return self._loading
 
     def _take_in(self, page: AcceptedPage) -> None:
-        count = len(page.digests) // DIGEST_BYTES
-        oldest = self._layers[0] if self._layers else None
-        if oldest is None or oldest.room < count:
-            # The first page may be all there is. Whatever comes next, more will.
-            capacity = max(count, _LAYER_MIN) if oldest is None else _LAYER_MAX
-            oldest = _Layer(capacity, page.first, page.last, page.newest_ms, page.newest_ms)
-            self._hold(oldest.memory_bytes)
-            self._layers.insert(0, oldest)
-        oldest.first = page.first
-        oldest.begun_ms = 0  # complete: what is added goes into another one
-        oldest.room -= count
-        oldest.bits.update(page.digests[at : at + DIGEST_BYTES] for at in range(0, len(page.digests), DIGEST_BYTES))
+        digests = [page.digests[at : at + DIGEST_BYTES] for at in range(0, len(page.digests), DIGEST_BYTES)]
+        self._accepted.take_in(page.first, page.last, page.newest_ms, digests)
+        self._count_filters()
 
     # Entries
 

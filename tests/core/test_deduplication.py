@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from broker.core import deduplication
+from broker.core import acceptance, deduplication
 from broker.core.absent import Absent, Read
 from broker.core.deduplication import Deduplication, Entry, digest_of
 from broker.core.fifo import FifoQueue
@@ -225,8 +225,8 @@ def test_after_a_restart_the_whole_window_is_known_page_by_page(
     bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     monkeypatch.setattr(deduplication, "_PAGE_ENTRIES", 10)
-    monkeypatch.setattr(deduplication, "_LAYER_MIN", 4)
-    monkeypatch.setattr(deduplication, "_LAYER_MAX", 16)
+    monkeypatch.setattr(acceptance, "_LAYER_MIN", 4)
+    monkeypatch.setattr(acceptance, "_LAYER_MAX", 16)
     sent = [send(bench, fifo, str(n)) for n in range(count)]
     bench.commit()
     bench.restart()
@@ -300,7 +300,7 @@ def test_a_quiet_queue_forgets_as_time_goes_by(bench: Bench, fifo: Queue) -> Non
         bench.advance(59_000)
     bench.commit()
     assert len(bench.store.entries) <= 8
-    assert len(fifo.deduplication._layers) <= 7
+    assert len(fifo.deduplication._accepted._layers) <= 7
 
 
 def test_what_has_expired_is_cleared_away(bench: Bench, fifo: Queue) -> None:
