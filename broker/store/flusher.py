@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from broker.clock import process_time_s
-from broker.store.base import CommitFailed, CommitUncertain, Recovered
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.changes import Batch, merged
 
 # What is much. Messages that come to stay go in small pieces, so that a flush does not take a processor for long from what
@@ -128,8 +128,12 @@ class Flusher:
             return
         future: Future[None] = Future()
         with self._changed:
+            if self._flushed >= self._newest:
+                return
             if self._broken is not None:
                 raise self._broken
+            if self._closing:
+                raise StoreError("the store is closed")
             self._wanted = self._newest
             self._readers.append((self._newest, future))
             self._changed.notify_all()

@@ -197,6 +197,26 @@ async def test_a_read_waits_for_what_was_committed_before_it(flusher: Flusher, d
     assert database.messages == [[1]]
 
 
+async def test_a_flush_that_ends_while_a_read_begins_to_wait_is_not_missed(flusher: Flusher) -> None:
+    flusher.add(sends(1, 1), 10)
+    changed: Any = flusher._changed
+
+    class FlushedBefore:
+        """The lock, taken just after a flush."""
+
+        def __enter__(self) -> None:
+            flusher._changed = changed
+            flusher.flush()
+            changed.__enter__()
+
+        def __exit__(self, *given: Any) -> None:
+            changed.__exit__(*given)
+
+    late: Any = FlushedBefore()
+    flusher._changed = late
+    await asyncio.wait_for(flusher.until_flushed(), SOON_S)
+
+
 async def test_a_read_that_is_given_up_hurts_nobody(flusher: Flusher, database: Database) -> None:
     database.may_write.clear()
     flusher.add(sends(1, 1), 10)
@@ -330,7 +350,9 @@ def test_closing_writes_what_waits(flusher: Flusher, database: Database) -> None
     assert database.messages == [[1]]
 
 
-def test_closing_ends_when_the_database_refuses(flusher: Flusher, database: Database) -> None:
+async def test_closing_ends_when_the_database_refuses(flusher: Flusher, database: Database) -> None:
     database.fails = lambda: CommitFailed("no room")
     flusher.add(sends(1, 1), 10)
     assert not flusher.close()
+    with pytest.raises(StoreError, match="closed"):
+        await flusher.until_flushed()
