@@ -66,6 +66,11 @@ class Acceptance:
         """The order of the oldest entry that is known."""
         return self._layers[0].first if self._layers else None
 
+    @property
+    def last(self) -> int:
+        """The order of the newest entry that is known; 0: there is none."""
+        return self._layers[-1].last if self._layers else 0
+
     def spans(self, digest: bytes) -> list[Span]:
         """Where an ID may have been accepted; nothing: it is new."""
         found: list[Span] = []

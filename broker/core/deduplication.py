@@ -87,6 +87,7 @@ class Deduplication:
                 unknown.append(digest)
                 spans.update(found)
         if unknown:
+            spans.add((accepted.last + 1, _BEYOND_ALL))  # what is accepted until the store is asked
             raise Absent(self._look_up(tuple(unknown), sorted(spans), now_ms))
 
     def entry(self, digest: bytes, now_ms: int) -> Entry | None:

@@ -112,8 +112,11 @@ class Store(Protocol):
         """Make a batch durable as a whole. Blocking. Raises CommitFailed or CommitUncertain."""
         ...
 
-    def commits_at_once(self, batch: Batch) -> bool:
-        """Whether a commit of this batch waits for nothing but one small write, so that it may be made on any thread."""
+    def commit_at_once(self, batch: Batch) -> bool:
+        """Commit a batch if that takes nothing but one small write. False: nothing was done, `commit` should do it.
+
+        For the event loop's thread. Raises as `commit` does.
+        """
         ...
 
     def clear_dropped(self) -> bool:

@@ -9,7 +9,6 @@ the store then clears away in slices: nothing that refers to a dropped generatio
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Final, NamedTuple
 
 # Became available when it arrived. Within a lane, order and enqueue time grow together, and what a later batch adds to a queue's
@@ -79,7 +78,6 @@ class DeduplicationRow(NamedTuple):
 
 SMALL_ROWS: Final = 2_048
 SMALL_BYTES: Final = 512 * 1024
-_body_of = attrgetter("body")
 
 
 class Batch:
@@ -139,7 +137,11 @@ class Batch:
 
     def is_small(self) -> bool:
         """Whether to write it down takes no more than some hundred microseconds."""
-        return self.rows <= SMALL_ROWS and sum(map(len, map(_body_of, self.messages.values()))) <= SMALL_BYTES
+        return (
+            self.rows <= SMALL_ROWS
+            and self.message_bytes <= SMALL_BYTES
+            and not self.resources  # records may be large, and are rare
+        )
 
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""

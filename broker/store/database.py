@@ -30,6 +30,7 @@ _DISK_LOW_BYTES: Final = 2 * FINISH_BYTES
 # file itself.
 _DISK_WATCHED_BYTES: Final = 1024 * 1024 * 1024
 _BYTES_PER_BYTE: Final = 3
+_DISK_KNOWN_S: Final = 1.0  # how long what was seen of it is believed
 _LOG_WORTH_SHORTENING_BYTES: Final = 1024 * 1024
 
 
@@ -42,7 +43,7 @@ class Database:
         self._synchronous = "OFF" if careless else "NORMAL"
         self._turn = threading.RLock()
         self._reserve_missing_since_s: float | None = None  # when it was last looked for; None: it is there
-        self._free_bytes = directory.free_bytes()  # when it was last looked at
+        self._look_at_disk()
         self.give_way: Callable[[], bool] = lambda: False  # has others give space back; whether it was much
         version = schema.examine(directory.database, len(steps))
         self.connection = sqlite3.connect(
@@ -93,7 +94,7 @@ class Database:
     def apply(self, batch: Batch) -> None:
         """Write a batch that is in the commit log: for that, also the reserved space is there."""
         with self._turn:
-            self._free_bytes = self._directory.free_bytes()
+            self._look_at_disk()
             self._log.tend(self.connection, self._disk_is_low)
             self.with_room(partial(self._writer.apply, batch), frees=True)
 
@@ -111,7 +112,8 @@ class Database:
     def vacuum_slice(self) -> bool:
         """Give one slice of unused space back; whether there is more."""
         with self._turn:
-            if self._reserve_missing_since_s is None:
+            self._look_at_disk()
+            if self._reserve_missing_since_s is None and not self._disk_is_low():
                 return self._writer.vacuum_slice()
             if self._writer.vacuum_slice(keep_pages=0):
                 return True
@@ -151,9 +153,9 @@ class Database:
         if missing_since_s is not None and process_time_s() - missing_since_s > _RESERVE_RETRY_S:
             self._restore_reserve()
         if self._reserve_missing_since_s is None:
-            if self._free_bytes >= _DISK_WATCHED_BYTES:
+            if self._free_bytes >= _DISK_WATCHED_BYTES and process_time_s() - self._looked_at_s < _DISK_KNOWN_S:
                 return
-            self._free_bytes = self._directory.free_bytes()
+            self._look_at_disk()
             if self._free_bytes >= _BYTES_PER_BYTE * size():
                 return
         raise CommitFailed(
@@ -173,6 +175,10 @@ class Database:
             except CommitFailed as failed:
                 if not failed.disk_full or not any(make_room() for make_room in ways):
                     raise
+
+    def _look_at_disk(self) -> None:
+        self._free_bytes = self._directory.free_bytes()
+        self._looked_at_s = process_time_s()
 
     def _disk_is_low(self) -> bool:
         return self._free_bytes < _DISK_LOW_BYTES

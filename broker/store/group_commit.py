@@ -26,6 +26,8 @@ Parked = Callable[[BaseException | None], None]
 _COMMITS_PER_VACUUM: Final = 4096
 # How long messages are kept out after the disk was full, so that the deletes get through.
 _FULL_S: Final = 1.0
+# How long no commit must have come by for unused pages to be given back: that takes turns with flushes, which reads wait for.
+_IDLE_S: Final = 0.02
 # How many turns of a busy event loop a batch may be held for further requests.
 _TURNS_MAX: Final = 8
 
@@ -70,6 +72,8 @@ class GroupCommit:
         self._clear_failed = False
         self._full_until_s = 0.0
         self._vacuum_next = False
+        self._committed_s = 0.0  # when the last commit ended
+        self._later: asyncio.TimerHandle | None = None
         self._commits_since_vacuum = 0
 
     @property
@@ -188,7 +192,19 @@ class GroupCommit:
         elif self._clear_next:
             self._start(self._store.clear_dropped, self._finish_clearing)
         elif self._vacuum_next:
+            self._vacuum_when_idle()
+
+    def _vacuum_when_idle(self) -> None:
+        """Give back unused pages, but not between the commits of a busy store, unless its disk was full."""
+        left_s = self._committed_s + _IDLE_S - process_time_s()
+        if left_s <= 0 or not self.room_for_messages:
             self._start(self._store.vacuum, self._finish_vacuum)
+        elif self._later is None:
+            self._later = self._loop.call_later(left_s, self._look_again)
+
+    def _look_again(self) -> None:
+        self._later = None
+        self._next()
 
     def _start(self, function: Callable[[], Any], then: Done) -> None:
         self._busy = True
@@ -220,18 +236,26 @@ class GroupCommit:
         batch.message_time_ms = self._clock.now_ms()
         self._under_way, self._under_way_parked = batch, self._parked
         self._gathering, self._parked = Batch(batch.number + 1), []
-        commit = partial(self._commit, batch)
-        if quiet and self._pace.quick and self._store.commits_at_once(batch):
-            self._busy = True
-            self._finish_commit(None, _failure_of(commit))
-        else:
-            self._start(commit, self._finish_commit)
+        if not (quiet and self._pace.quick and self._commit_here(batch)):
+            self._start(partial(self._timed, self._store.commit, batch), self._finish_commit)
 
-    def _commit(self, batch: Batch) -> None:
-        """On the writer's thread, or on the event loop's."""
+    def _commit_here(self, batch: Batch) -> bool:
+        """Have it committed at once, on this thread; False where that cannot be."""
+        self._busy = True
+        failure: BaseException | None = None
+        try:
+            if not self._timed(self._store.commit_at_once, batch):
+                return False
+        except BaseException as error:  # what it means is the same on either thread
+            failure = error
+        self._finish_commit(None, failure)
+        return True
+
+    def _timed(self, commit: Callable[[Batch], T], batch: Batch) -> T:
         began_s = process_time_s()
-        self._store.commit(batch)
+        result = commit(batch)
         self._pace.took(process_time_s() - began_s)
+        return result
 
     def _finish_commit(self, _: None, failure: BaseException | None) -> None:
         self._busy = False
@@ -242,6 +266,7 @@ class GroupCommit:
             self._fail(batch, parked, failure)
             return
         self.committed = batch.number
+        self._committed_s = process_time_s()
         if batch.dropped or batch.forgotten or self._clear_failed:
             self._clear_next = True
             self._clear_failed = False
@@ -307,17 +332,11 @@ class GroupCommit:
 
     def _stop_if_closing(self) -> None:
         if self._closed is not None and not self._closed.done():
+            if self._later is not None:
+                self._later.cancel()
             self._failed = True  # whatever comes after this is told so
             self._writer.stop()
             self._closed.set_result(None)
-
-
-def _failure_of(commit: Callable[[], None]) -> BaseException | None:
-    try:
-        commit()
-    except BaseException as error:  # what it means is the same wherever it was made
-        return error
-    return None
 
 
 def _unavailable() -> ServiceUnavailable:

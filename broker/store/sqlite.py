@@ -22,6 +22,10 @@ from broker.store.sqlite_reads import SqliteReads
 SYNCHRONOUS: Final = ("full", "normal", "off")
 
 
+class _WouldTakeLong(Exception):
+    """Room must be made first. Nothing was committed."""
+
+
 class SqliteStore(SqliteReads):
     """A store in the directory `data`, or in a private temporary one for `:memory:`.
 
@@ -38,6 +42,7 @@ class SqliteStore(SqliteReads):
         self._database: Database | None = None
         self._flusher: Flusher | None = None
         self._commits: CommitLog | None = None
+        self._at_once = False  # the commit under way must not wait for room to be made
         self._newest_dropping = 0  # number of the newest batch that leaves something to be cleared
 
     @property
@@ -102,14 +107,31 @@ class SqliteStore(SqliteReads):
         flusher.check()
         if batch.messages:
             database.check_room(lambda: batch.message_bytes + flusher.waiting_bytes)
-        size = database.with_room(partial(commits.append, batch), frees=not batch.messages)
+        size = self._append(database, commits, batch)
         if batch.dropped or batch.forgotten:
             self._newest_dropping = batch.number
         flusher.add(batch, size)
 
-    def commits_at_once(self, batch: Batch) -> bool:
+    def _append(self, database: Database, commits: CommitLog, batch: Batch) -> int:
+        if not self._at_once:
+            return database.with_room(partial(commits.append, batch), frees=not batch.messages)
+        try:
+            return commits.append(batch)
+        except CommitFailed as failed:
+            raise _WouldTakeLong from failed
+
+    def commit_at_once(self, batch: Batch) -> bool:
         database, flusher, commits = self._open_parts
-        return batch.is_small() and flusher.keeps_up and commits.has_room and database.has_reserve
+        if not (batch.is_small() and flusher.keeps_up and commits.has_room and database.has_reserve):
+            return False
+        self._at_once = True
+        try:
+            self.commit(batch)
+        except _WouldTakeLong:
+            return False
+        finally:
+            self._at_once = False
+        return True
 
     def clear_dropped(self) -> bool:
         database, flusher, _ = self._open_parts
@@ -117,8 +139,7 @@ class SqliteStore(SqliteReads):
         return database.clear_slice()
 
     def vacuum(self) -> bool:
-        database, flusher, _ = self._open_parts
-        flusher.flush()
+        database, _, _ = self._open_parts
         return database.vacuum_slice()
 
     def checkpoint(self) -> None:

@@ -59,7 +59,7 @@ class DictStore:
             self.dropped.add(queue)
             self.counters.pop(queue, None)
 
-    def commits_at_once(self, _batch: Batch) -> bool:
+    def commit_at_once(self, _batch: Batch) -> bool:
         return False
 
     def clear_dropped(self) -> bool:

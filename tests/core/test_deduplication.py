@@ -214,10 +214,11 @@ def test_an_old_entry_is_looked_up_in_its_own_stretch_alone(bench: Bench, fifo: 
 
     bench.store.deduplication = deduplication  # type: ignore[method-assign]
     assert send(bench, fifo, "first") == first
-    ((span,),) = asked
+    ((span, since),) = asked
     orders = sorted(e.order for e in bench.store.entries)
     assert span[0] == orders[0]
     assert len([order for order in orders if span[0] <= order <= span[1]]) < 1_000
+    assert since[0] == orders[-1] + 1  # and among what is accepted until the store is asked
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 25, 30, 31])

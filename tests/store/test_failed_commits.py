@@ -17,6 +17,7 @@ from broker.store import commit_log, database
 from broker.store.base import CommitFailed, CommitUncertain, StoreError, StoreUnusable
 from broker.store.changes import Batch
 from broker.store.commit_log import CommitLog, read_commits
+from broker.store.database import Database
 from broker.store.directory import Directory
 from broker.store.sqlite import SqliteStore
 from broker.store.sqlite_writer import Writer
@@ -135,6 +136,52 @@ def test_what_cannot_be_written_down_is_shown_and_changes_nothing(store: SqliteS
     assert present(store) == [1, 2, 3]
     store.commit(sends(2, 6))
     assert present(store) == [1, 2, 3, 6]
+
+
+@pytest.mark.usefixtures("full_log")
+def test_what_would_have_to_make_room_is_not_committed_at_once(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes a checkpoint, and more: the event loop must not wait for it."""
+    monkeypatch.setattr(Database, "with_room", lambda *_given, **_more: pytest.fail("room was made"))
+    assert store.commit_at_once(deletes(2, 1)) is False
+    monkeypatch.undo()
+    assert present(store) == [1, 2, 3]
+    assert store.commit_at_once(deletes(2, 1)) is True
+    assert present(store) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("count", "large", "at_once"), [(1, {}, True), (3, {"body": 200_000}, False), (3, {"content": 200_000}, False)]
+)
+def test_only_what_is_small_is_committed_at_once(
+    store: SqliteStore, count: int, large: dict[str, int], at_once: bool
+) -> None:
+    batch = Batch(2)
+    for number in range(10, 10 + count):
+        batch.add_message(message(number, **{name: b"x" * size for name, size in large.items()}))
+    assert store.commit_at_once(batch) is at_once
+    assert len(present(store)) == (3 + count if at_once else 3)
+
+
+def test_on_a_nearly_full_disk_all_unused_space_is_given_back(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else messages would be refused for ever, for whom the database has room."""
+    large = Batch(2)
+    for number in range(100, 600):
+        large.add_message(message(number, body=b"x" * 2000))
+    store.commit(large)
+    store.checkpoint()
+    store.commit(deletes(3, *range(200, 240)))
+    store.checkpoint()
+    assert store.vacuum() is False
+    monkeypatch.setattr(Directory, "free_bytes", lambda _directory: 1_000_000)
+    (free,) = connection_of(store).execute("PRAGMA freelist_count").fetchone()
+    while store.vacuum():
+        pass
+    assert free > 0
+    assert connection_of(store).execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
 def test_for_deletes_the_commit_log_may_use_the_reserve(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +367,7 @@ def test_messages_are_taken_only_where_there_is_room_for_them_in_the_database(
     else:
         with pytest.raises(CommitFailed, match="the disk is full"):
             store.commit(batch)
-        assert store.commits_at_once(batch) is False
+        assert store.commit_at_once(batch) is False
     store.commit(deletes(3 if taken else 2, 1))
     assert present(store) == ([2, 3, 4] if taken else [2, 3])
 

@@ -12,6 +12,7 @@ import pytest
 
 from broker.clock import ManualClock
 from broker.errors import ServiceUnavailable
+from broker.store import group_commit
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.changes import Batch
 from broker.store.disk_pace import DiskPace
@@ -31,6 +32,7 @@ class GatedStore:
         self.batches: list[Batch] = []
         self.slices_left = 0
         self.slices_done = 0
+        self.vacuums = 0
 
     def commit(self, batch: Batch) -> None:
         self.batches.append(batch)
@@ -39,7 +41,7 @@ class GatedStore:
         if failure is not None:
             raise failure
 
-    def commits_at_once(self, _batch: Batch) -> bool:
+    def commit_at_once(self, _batch: Batch) -> bool:
         return False
 
     def clear_dropped(self) -> bool:
@@ -52,6 +54,7 @@ class GatedStore:
         return self.slices_left > 0
 
     def vacuum(self) -> bool:
+        self.vacuums += 1
         return False
 
     async def next_call(self) -> str:
@@ -409,7 +412,9 @@ class PromptStore(GatedStore):
         self.at_once = True
         self.failure: BaseException | None = None
 
-    def commits_at_once(self, _batch: Batch) -> bool:
+    def commit_at_once(self, batch: Batch) -> bool:
+        if self.at_once:
+            self.commit(batch)
         return self.at_once
 
     def commit(self, batch: Batch) -> None:
@@ -489,3 +494,18 @@ async def test_a_failure_on_the_loops_thread_reaches_everyone_too(prompt: Bench)
     assert not prompt.commits.room_for_messages
     prompt.store.failure = None
     prompt.commits.resume(0)
+
+
+@pytest.mark.parametrize(("idle_s", "vacuums"), [(0.0, 1), (3600.0, 0)])
+async def test_unused_space_is_given_back_when_no_commit_has_come_by_for_a_while(
+    prompt: Bench, monkeypatch: pytest.MonkeyPatch, idle_s: float, vacuums: int
+) -> None:
+    monkeypatch.setattr(group_commit, "_COMMITS_PER_VACUUM", 1)
+    monkeypatch.setattr(group_commit, "_IDLE_S", idle_s)
+    prompt.change(1)
+    await prompt.commits.until(1)
+    await prompt.commits.on_writer(lambda: None)
+    await turns(20)
+    await asyncio.to_thread(lambda: None)
+    await turns(20)
+    assert prompt.store.vacuums == vacuums
