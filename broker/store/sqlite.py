@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from broker.store import schema
-from broker.store.base import CommitFailed, Recovered, StoreError, StoreUnusable
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.changes import Batch, merged
 from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
 from broker.store.database import BUSY_TIMEOUT_MS, Database
@@ -54,7 +54,7 @@ class SqliteStore(SqliteReads):
         self._directory.open()
         try:
             return self._open_files()
-        except (OSError, sqlite3.Error, CommitFailed) as error:
+        except (OSError, sqlite3.Error, CommitFailed, CommitUncertain) as error:
             self._close_files()
             raise StoreUnusable(f"{self._directory.database} cannot be used: {error}") from error
         except BaseException:

@@ -11,7 +11,7 @@ from broker.store.base import Recovered
 from broker.store.changes import Batch, CounterRow
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters
-from tests.store.test_sqlite import connection_of
+from tests.store.inside import connection_of
 
 QUEUES: Final = 10
 BATCHES: Final = 7

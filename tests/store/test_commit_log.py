@@ -13,22 +13,9 @@ from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.changes import Batch, MoveRow
 from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
 from tests.store.conformance import counters, entry, lease, message
+from tests.store.inside import Behind
 
 SECRET: Final = b"s" * 32
-
-
-class Behind:
-    """A database that says at once that it is durable, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.wanted: list[int] = []
-        self.awaited: list[int] = []
-
-    def want_durable(self, number: int) -> None:
-        self.wanted.append(number)
-
-    def make_durable(self, number: int) -> None:
-        self.awaited.append(number)
 
 
 @pytest.fixture
@@ -160,6 +147,22 @@ def test_while_the_database_is_not_durable_nothing_is_written_over(
         with pytest.raises(CommitFailed):
             log.append(sends(3))
     assert numbers(tmp_path) == [1, 2]
+
+
+def test_only_what_the_database_has_for_good_is_given_back(
+    log: CommitLog, tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "_WORTH_SHRINKING_BYTES", 1)
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", log.append(sends(1)))
+    log.append(sends(2))
+    assert not log.shrink()
+    assert numbers(tmp_path) == [1, 2]
+    behind.make_durable(1)
+    assert log.shrink()
+    assert not log.shrink()
+    assert numbers(tmp_path, after=1) == [2]
+    log.append(sends(3))
+    assert numbers(tmp_path, after=1) == [2, 3]
 
 
 def test_a_batch_larger_than_a_segment_has_one_of_its_own(

@@ -22,8 +22,7 @@ from broker.store.directory import Directory
 from broker.store.sqlite import SqliteStore
 from broker.store.sqlite_writer import Writer
 from tests.store.conformance import counters, ids, message, read
-from tests.store.test_commit_log import Behind
-from tests.store.test_sqlite import connection_of
+from tests.store.inside import Behind, connection_of
 
 
 class FaultyConnection:
@@ -263,18 +262,19 @@ def test_what_the_database_has_not_taken_is_there_after_a_stop(
     assert sorted(os.listdir(directory)) == ["pombo.db", "pombo.lock", "reserve"]
 
 
-def test_a_directory_whose_commit_log_does_not_fit_is_refused_and_kept(
-    store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failure", [CommitFailed("no room", disk_full=True), CommitUncertain("no room for doubt")])
+def test_a_directory_whose_commit_log_cannot_be_brought_in_is_refused_and_kept(
+    store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch, failure: StoreError
 ) -> None:
     connection.fails = lambda text: sqlite3.SQLITE_IOERR_WRITE if text.startswith("BEGIN") else None
     store.commit(sends(2, 4))
     store.close()
 
-    def full(_writer: Writer, _batch: Batch) -> None:
-        raise CommitFailed("no room", disk_full=True)
+    def fail(_writer: Writer, _batch: Batch) -> None:
+        raise failure
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "apply", full)
+        patch.setattr(Writer, "apply", fail)
         with pytest.raises(StoreUnusable, match="no room"):
             store.open()
     store.open()

@@ -32,7 +32,6 @@ class GatedStore:
         self.batches: list[Batch] = []
         self.slices_left = 0
         self.slices_done = 0
-        self.vacuums = 0
 
     def commit(self, batch: Batch) -> None:
         self.batches.append(batch)
@@ -54,7 +53,6 @@ class GatedStore:
         return self.slices_left > 0
 
     def vacuum(self) -> bool:
-        self.vacuums += 1
         return False
 
     async def next_call(self) -> str:
@@ -423,6 +421,10 @@ class PromptStore(GatedStore):
             raise self.failure
         self.batches.append(batch)
 
+    def vacuum(self) -> bool:
+        self.calls.put("vacuum")
+        return False
+
 
 @pytest.fixture
 async def prompt(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
@@ -496,16 +498,25 @@ async def test_a_failure_on_the_loops_thread_reaches_everyone_too(prompt: Bench)
     prompt.commits.resume(0)
 
 
-@pytest.mark.parametrize(("idle_s", "vacuums"), [(0.0, 1), (3600.0, 0)])
-async def test_unused_space_is_given_back_when_no_commit_has_come_by_for_a_while(
-    prompt: Bench, monkeypatch: pytest.MonkeyPatch, idle_s: float, vacuums: int
+async def test_unused_space_is_given_back_when_no_commit_comes_by(
+    prompt: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "_COMMITS_PER_VACUUM", 1)
-    monkeypatch.setattr(group_commit, "_IDLE_S", idle_s)
+    monkeypatch.setattr(group_commit, "_IDLE_S", 0.0)
     prompt.change(1)
-    await prompt.commits.until(1)
+    assert await prompt.store.next_call() == "vacuum"
+
+
+async def test_unused_space_waits_while_commits_come_by(prompt: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = asyncio.Event()
+    vacuum_when_idle = GroupCommit._vacuum_when_idle
+
+    def look(commits: GroupCommit) -> None:
+        vacuum_when_idle(commits)
+        looked.set()
+
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    monkeypatch.setattr(GroupCommit, "_vacuum_when_idle", look)
+    prompt.change(1)
+    await asyncio.wait_for(looked.wait(), TIMEOUT_S)
     await prompt.commits.on_writer(lambda: None)
-    await turns(20)
-    await asyncio.to_thread(lambda: None)
-    await turns(20)
-    assert prompt.store.vacuums == vacuums
+    assert prompt.store.calls.empty()

@@ -1,9 +1,11 @@
 """Consecutive batches that are merged leave the same rows as one after the other."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,20 +61,11 @@ def history(steps: list[tuple[str, int]]) -> list[Batch]:
 
 
 def state(batches: list[Batch]) -> dict[str, Any]:
+    """What a store in plain dictionaries holds."""
     store = DictStore()
     for batch in batches:
         store.commit(batch)
     return vars(store)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 40)), max_size=60), st.integers(1, 10))
-def test_merged_batches_leave_the_same_rows(steps: list[tuple[str, int]], first: int) -> None:
-    batches = history(steps)
-    expected = state(batches)
-    assert state([merged(batches)]) == expected
-    assert state([merged(part) for part in (batches[:first], batches[first:]) if part]) == expected
-    assert state(batches) == expected  # merging changes none of them
 
 
 def database(batches: list[Batch]) -> dict[str, list[Any]]:
@@ -95,13 +88,17 @@ def database(batches: list[Batch]) -> dict[str, list[Any]]:
         return {**rows, "recovered": [recovered.batch_number, recovered.message_time_ms, recovered.counters]}
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.parametrize("rows_of", [state, database])
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 40)), max_size=60), st.integers(1, 10))
-def test_a_writer_leaves_the_same_rows(steps: list[tuple[str, int]], first: int) -> None:
+def test_merged_batches_leave_the_same_rows(
+    rows_of: Callable[[list[Batch]], dict[str, Any]], steps: list[tuple[str, int]], first: int
+) -> None:
     batches = history(steps)
-    expected = database(batches)
-    assert database([merged(batches)]) == expected
-    assert database([merged(part) for part in (batches[:first], batches[first:]) if part]) == expected
+    expected = rows_of(batches)
+    assert rows_of([merged(batches)]) == expected
+    assert rows_of([merged(part) for part in (batches[:first], batches[first:]) if part]) == expected
+    assert rows_of(batches) == expected  # merging changes none of them
 
 
 def test_a_message_that_comes_and_goes_is_in_no_row() -> None:

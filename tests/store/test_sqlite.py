@@ -16,6 +16,7 @@ from broker.store.changes import Batch
 from broker.store.commit_log import SEGMENT_NAMES
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import StoreConformance, ids, message, read
+from tests.store.inside import connection_of
 
 
 class TestSqlite(StoreConformance):
@@ -42,12 +43,6 @@ def store(directory: Path) -> Iterator[SqliteStore]:
     store.open()
     yield store
     store.close()
-
-
-def connection_of(store: SqliteStore) -> sqlite3.Connection:
-    """The connection that writes."""
-    assert store._database is not None
-    return store._database.connection
 
 
 def pragma(store: SqliteStore, name: str) -> object:
