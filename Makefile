@@ -15,33 +15,54 @@ BENCH ?=
 FIND_PYTHON = for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit 0; fi; done; \
 	echo "Pombo needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python says where one is)." >&2; exit 1
-INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --editable
+# An environment that was left half made, or whose Python is gone, is made good.
+ENVIRONMENT = python=$$($(FIND_PYTHON)) && { $(PY) -c 'import pip' 2>/dev/null || $$python -m venv $(VENV); }
+PIP = $(PY) -m pip --quiet --disable-pip-version-check
+SOURCES := pyproject.toml setup.py $(shell find broker client -type f -not -name '*.pyc' -not -name '*.so')
+WHEEL := build/wheel/.made
+# What follows it runs the installed broker, whose modules are compiled, instead of the source in this directory.
+COMPILED = PYTHONSAFEPATH=1 PYTHONPATH="$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("platlib"))'):$(CURDIR)"
 
-.PHONY: serve install dev test lint types check crash backlog backlog-long bench bench-quick clients clients-python clean
+.NOTPARALLEL:
+.PHONY: serve install dev test test-compiled lint types check crash backlog backlog-long bench bench-quick clients clients-python clean
 
 serve: install
 	@$(VENV)/bin/pombo serve --port $(PORT) --data "$(DATA)"
 
-# Bytecode, whatever PYTHONDONTWRITEBYTECODE says: compiling it anew would be a third of every start.
 install: $(VENV)/.installed
-	@$(PY) -m compileall -q broker client
+	@:
 
-# An environment that was left half made, or whose Python is gone, is made good.
-$(VENV)/.installed: pyproject.toml
-	@python=$$($(FIND_PYTHON)) && echo "Installing Pombo into $(VENV) …" && \
-		{ $(PY) -c 'import pip' 2>/dev/null || $$python -m venv $(VENV); }
-	@$(INSTALL) .
+# Whatever PYTHONDONTWRITEBYTECODE says, pip compiles to bytecode: doing it anew would be a third of every start.
+$(VENV)/.installed: $(WHEEL)
+	@$(ENVIRONMENT)
+	@echo "Installing Pombo into $(VENV) …"
+	@$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	@$(PIP) install build/wheel/*.whl
+	@touch $@
+
+$(WHEEL): $(SOURCES)
+	@$(ENVIRONMENT)
+	@echo "Building Pombo: what is on a request's path is compiled to C, which takes a minute (POMBO_PURE=1: not) …"
+	@rm -rf build
+	@$(PIP) wheel --no-deps --wheel-dir build/wheel .
 	@touch $@
 
 dev: $(VENV)/.dev
 
-$(VENV)/.dev: $(VENV)/.installed
+# Links to this directory instead of an installed Pombo, which `install` puts back.
+$(VENV)/.dev: pyproject.toml
+	@$(ENVIRONMENT)
 	@echo "Installing what the tests need …"
-	@$(INSTALL) '.[dev]'
+	@$(PIP) install --editable '.[dev]'
+	@rm -f $(VENV)/.installed
 	@touch $@
 
 test: dev
 	@$(PY) -m pytest -q -n $(WORKERS)
+
+# The same for the broker that users get.
+test-compiled: dev install
+	@$(COMPILED) POMBO_COMPILED=1 $(PY) -m pytest -q -n $(WORKERS) --import-mode=append
 
 lint: dev
 	@$(VENV)/bin/ruff check .
@@ -53,24 +74,25 @@ types: dev
 
 check: lint types test
 
-crash: dev
-	@$(PY) -m tests.crash.run --rounds $(ROUNDS)
+crash: dev install
+	@$(COMPILED) $(PY) -m tests.crash.run --rounds $(ROUNDS)
 
-backlog: dev
-	@$(PY) -m benchmarks.backlog --messages $(MESSAGES) --speed $(SPEED)
+backlog: dev install
+	@$(COMPILED) $(PY) -m benchmarks.backlog --messages $(MESSAGES) --speed $(SPEED)
 
-backlog-long: dev
-	@$(PY) -m benchmarks.backlog --messages 10000000
+backlog-long: dev install
+	@$(COMPILED) $(PY) -m benchmarks.backlog --messages 10000000
 
-bench: $(VENV)/.bench
-	@$(PY) -m benchmarks --peers $(PEERS) $(BENCH)
+bench: $(VENV)/.bench install
+	@$(COMPILED) $(PY) -m benchmarks --peers $(PEERS) $(BENCH)
 
-bench-quick: $(VENV)/.bench
-	@$(PY) -m benchmarks --quick --peers none --show $(BENCH)
+bench-quick: $(VENV)/.bench install
+	@$(COMPILED) $(PY) -m benchmarks --quick --peers none --show $(BENCH)
 
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing what the benchmarks need …"
-	@$(INSTALL) '.[dev,bench]'
+	@$(PIP) install --editable '.[dev,bench]'
+	@rm -f $(VENV)/.installed
 	@touch $@
 
 clients: dev

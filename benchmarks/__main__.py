@@ -22,7 +22,7 @@ from benchmarks.report import markdown, verdict_table
 from benchmarks.results import Results
 from benchmarks.scenarios import cycles, inside, polling, scale, sending, topics
 from benchmarks.scenarios.family import Family
-from broker import __version__
+from broker import build
 
 FAMILIES: tuple[Family, ...] = (
     scale.STARTUP,
@@ -85,7 +85,7 @@ def run(given: argparse.Namespace) -> Results:
         results.verdicts = judged(results, [f for f in FAMILIES if f.name in given.only])
         results.about |= {
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "pombo": __version__,
+            "pombo": build(),
             "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
             "settings": f"{settings.rounds} rounds of {settings.seconds:g} s; bodies of 1 KB; durable unless it says otherwise",
             "took": f"{time.monotonic() - began_s:.0f} s",

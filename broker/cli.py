@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from broker import __version__, config, logs
+from broker import __version__, build, config, logs
 from broker.config import Config
 from broker.declared import ConfigError
 from broker.errors import AwsError
@@ -50,7 +50,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands)
-@click.version_option(__version__, prog_name="pombo")
+@click.version_option(build(), prog_name="pombo")
 def main() -> None:
     """A durable message broker that speaks the wire APIs of AWS SNS and SQS."""
 

@@ -218,7 +218,7 @@ def test_the_ready_line_names_address_data_and_time(tmp_path: Path) -> None:
 
 def test_the_version_is_said() -> None:
     said = subprocess.run([*POMBO, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    assert said.stdout == f"pombo, version {__version__}\n"
+    assert re.fullmatch(rf"pombo, version {re.escape(__version__)} \((compiled|interpreted)\)\n", said.stdout)
 
 
 def test_json_logs_hold_the_request_id_and_the_reason_of_a_refusal(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ is counted as in flight (received) or delayed (never received), every other one 
 forward to now.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class Counts(NamedTuple):
     delayed: int
 
 
-class QueueState(ABC):
+class QueueState:
     """See the module's text."""
 
     def __init__(

@@ -46,7 +46,7 @@ class _PageCursor(sqlite3.Cursor):
             batch_number = row[0]
             if row[1] is None:
                 break  # nothing but the number of the batch
-            rows.append(StoredMessage._make(row[1:]))
+            rows.append(StoredMessage._make((*row[1:7], row[7] == 1, *row[8:])))  # SQLite knows no bool
             size += len(row[-2] or b"") + len(row[-1] or b"")  # attributes may be as large as bodies
             full = len(rows) >= limit or size >= bytes_max
         self.close()

@@ -9,6 +9,8 @@ from broker.core.acceptance import Acceptance
 from broker.core.deduplication import digest_of
 from broker.core.limits import DEDUPLICATION_MS
 
+pytestmark = pytest.mark.interpreted
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,7 @@ def test_an_old_entry_is_looked_up_in_its_own_stretch_alone(bench: Bench, fifo: 
     assert since[0] == orders[-1] + 1  # and among what is accepted until the store is asked
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 25, 30, 31])
 def test_after_a_restart_the_whole_window_is_known_page_by_page(
     bench: Bench, fifo: Queue, monkeypatch: pytest.MonkeyPatch, count: int

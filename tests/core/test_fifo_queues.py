@@ -244,6 +244,7 @@ def test_arrivals_at_many_instants_take_a_bounded_part_of_memory() -> None:
     assert arrivals.after(99_999) == 1
 
 
+@pytest.mark.interpreted
 def test_arrivals_are_read_in_bounded_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.core.fifo_reads.RUNS_MAX", 10)
     fifo = bench.queue("q.fifo", fifo=True, delay_ms=20_000)
@@ -268,6 +269,7 @@ class Counted(dict[str | None, Group]):
         return super().get(*arguments)
 
 
+@pytest.mark.interpreted
 def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.core.limits.GROUP_MAX", 1)
     fifo = bench.queue("q.fifo", fifo=True)
@@ -286,6 +288,7 @@ def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, m
     assert sorted(body for _ in range(30) for body in bench.bodies(fifo)) == sorted(f"b{n}" for n in range(300))
 
 
+@pytest.mark.interpreted
 @pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_message_that_was_moved_in_is_received_while_those_before_it_are_delayed(

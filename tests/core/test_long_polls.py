@@ -135,6 +135,7 @@ def test_a_deleted_queue_leaves_no_deadline(bench: Bench, queue: Queue) -> None:
     assert bench.deadlines.next_ms() is None
 
 
+@pytest.mark.interpreted
 def test_beyond_the_limit_in_flight_a_receive_waits_for_room(
     bench: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def test_memory_is_given_back_when_messages_go(bench: Bench) -> None:
         assert len(queue.waiting.groups) <= 1
 
 
+@pytest.mark.interpreted
 def test_a_deep_queue_keeps_a_bounded_part_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WAITING_MAX", 50)
     queue = bench.queue()
@@ -97,6 +98,7 @@ def test_reading_ahead_takes_no_more_than_half_of_the_memory(bench: Bench, fifo:
     assert found == [f"{n:04}" for n in range(100)]
 
 
+@pytest.mark.interpreted
 def test_a_standard_queue_has_a_limit_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 5)
     queue = bench.queue()
@@ -108,6 +110,7 @@ def test_a_standard_queue_has_a_limit_in_flight(bench: Bench, monkeypatch: pytes
     assert len(bench.receive(queue)) == 5
 
 
+@pytest.mark.interpreted
 def test_a_fifo_queue_hands_out_no_more_and_says_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "IN_FLIGHT_MAX", 2)
     queue = bench.queue("q.fifo", fifo=True)

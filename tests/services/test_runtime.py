@@ -240,6 +240,7 @@ async def test_a_receive_that_has_given_up_is_handed_nothing(harness: Harness) -
         await waiting
 
 
+@pytest.mark.interpreted
 async def test_a_receive_that_waits_is_no_error_at_the_limit_in_flight(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from tests.conftest import MessageClock, RunningBroker
 from tests.sqs.queues import Queue, refused
 from tests.sqs.wire_clients import JsonClient, read_answer
 
+pytestmark = pytest.mark.interpreted
+
 
 def test_the_limit_is_awss() -> None:
     assert limits.IN_FLIGHT_MAX == 120_000

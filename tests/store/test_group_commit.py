@@ -506,6 +506,7 @@ async def test_unused_space_is_given_back_when_no_commit_comes_by(
     assert await prompt.store.next_call() == "vacuum"
 
 
+@pytest.mark.interpreted
 async def test_unused_space_waits_while_commits_come_by(prompt: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = asyncio.Event()
     vacuum_when_idle = GroupCommit._vacuum_when_idle

@@ -29,6 +29,7 @@ def group(store: SqliteStore, name: str, after: int = 0, limit: int = 1000) -> l
     return ids(read(store.group(1, name, after, unleased=False, limit=limit, bytes_max=PLENTY)))
 
 
+@pytest.mark.interpreted
 def test_a_stretch_ends_with_the_batch_that_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stretches, "MESSAGES_PER_STRETCH", 3)
     filling = Stretches()

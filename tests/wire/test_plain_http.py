@@ -208,6 +208,7 @@ async def test_where_the_network_cuts_is_of_no_consequence(port: Port, seed: int
     assert all(map(is_plain, replies))
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("cut", [1, 30, -1], ids=["in the request line", "in a header", "in the body"])
 async def test_a_slow_request_is_left_to_aiohttp_with_what_came_of_it(
     port: Port, monkeypatch: pytest.MonkeyPatch, cut: int

@@ -170,6 +170,7 @@ async def test_the_service_is_told_by_the_version_or_the_signature(
     assert f"<Name>{served_by}</Name>".encode() in (await router.handle(request)).body
 
 
+@pytest.mark.interpreted
 async def test_a_large_form_is_read_beside_the_loop(
     runtime: PendingRuntime, handle: Callable[[HttpRequest], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

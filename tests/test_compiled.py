@@ -1,0 +1,32 @@
+"""What is compiled: the modules that pyproject.toml names, none of which mypyc would change the meaning of."""
+
+import ast
+import importlib
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pombo"]["compiled"]
+
+
+def classes(module: str) -> Iterator[ast.ClassDef]:
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_class_has_options_or_a_metaclass(module: str) -> None:
+    """mypyc drops `rename="pascal"` and the like, and abstract classes share what ABCMeta remembers of their instances."""
+    for found in classes(module):
+        assert not found.keywords, f"{found.name} has options"
+        bases = {ast.unparse(base) for base in found.bases}
+        assert not bases & {"ABC", "msgspec.Struct"}, f"{found.name} has a metaclass"
+
+
+@pytest.mark.skipif(not os.environ.get("POMBO_COMPILED"), reason="make test-compiled asks this")
+def test_what_is_tested_is_compiled() -> None:
+    assert [name for name in MODULES if str(importlib.import_module(name).__file__).endswith(".py")] == []
