@@ -14,8 +14,9 @@ from broker.store.base import Store
 class Read:
     """One read of the store on behalf of a queue. Whoever runs it calls `arrive` with the answer, or `fail`.
 
-    It must see at least batch `needs_batch`: then every Change up to the moment it was asked for is in its rows. Changes made
-    while it is under way are kept in `overlay` (message id -> the message as it is now, None: gone) and win over its rows.
+    It must see at least batch `needs_batch`: then every Change that concerns it, up to the moment it was asked for, is in its
+    rows. Changes made while it is under way are kept in `overlay` (message id -> the message as it is now, None: gone) and win over
+    its rows.
     """
 
     __slots__ = ("needs_batch", "fetch", "arrive", "fail", "overlay", "valid")

@@ -32,7 +32,7 @@ class FifoQueue(FifoReads):
 
     def reset_windows(self, *, empty: bool) -> None:
         self._release_all()
-        self.waiting = Waiting(empty, 0)
+        self.waiting = Waiting(empty, 0, self.ledger.journal.newest)
         self.timed = Timed(True)  # messages in flight
         self.leased: dict[int, Message] = {}  # in flight, or waiting again
         self.looked_up: dict[int, Message | None] = {}

@@ -245,6 +245,7 @@ class Queue(QueueState):
                 message = self._known(row.id) or message or Message.restore(row)
                 self.take_out(message)
                 self.discard(message)
+            self.waiting.touched_batch = self.ledger.journal.newest
             more = not times and page.more
             times += [m.enqueued_at_ms for m in changed.values() if m is not None and m.lane == lane]
             self._swept[lane] = (min(times, default=None), more)

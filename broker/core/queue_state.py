@@ -146,10 +146,11 @@ class QueueState:
         self,
         fetch: Callable[[Store], Awaitable[Any]],
         arrive: Callable[[Read, Any], None],
+        needs_batch: int | None = None,
     ) -> Read:
-        """Ask for rows of this queue; Changes made meanwhile are kept beside the read."""
+        """Ask for rows of this queue, as of a batch (the newest); Changes made meanwhile are kept beside the read."""
         read = Read(
-            self.ledger.journal.newest,
+            self.ledger.journal.newest if needs_batch is None else needs_batch,
             fetch,
             lambda r, result: self._arrive(r, result, arrive),
             self._read_failed,

@@ -26,7 +26,7 @@ class StandardQueue(StandardReads):
 
     def reset_windows(self, *, empty: bool) -> None:
         self._release_all()
-        self.waiting = Waiting(empty, self.scan_from - 1)
+        self.waiting = Waiting(empty, self.scan_from - 1, self.ledger.journal.newest)
         self.timed = Timed(empty)
         self.found: dict[
             int, Message

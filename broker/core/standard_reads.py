@@ -42,6 +42,7 @@ class StandardReads(Queue):
         """The next page of the waiting window."""
         if self.waiting.scan is None:
             generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
+            needs_batch = self._scan_needs()
 
             def arrive(read: Read, page: Page) -> None:
                 for message in self.waiting.scanned(page, skipped, {}, read.overlay):
@@ -55,10 +56,20 @@ class StandardReads(Queue):
                     unleased=True,
                     limit=limits.PAGE_ROWS,
                     bytes_max=limits.PAGE_BYTES,
+                    contains=needs_batch,
                 ),
                 arrive,
+                needs_batch,
             )
         return self.waiting.scan
+
+    def _scan_needs(self) -> int:
+        """The batch that the next page must contain. In a deep queue, what was committed lately is none of its business.
+
+        What lies beyond the window can only have arrived, or set `touched_batch`; a group that was read further says how far. And
+        where more was there, nothing that arrived since lies before it.
+        """
+        return self.waiting.touched_batch if self.waiting.more else self.ledger.journal.newest
 
     def group_rows(self) -> int:
         """How many messages of one group are read at once: few groups share the page of a queue."""

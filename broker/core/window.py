@@ -42,13 +42,28 @@ class Group:
 class Waiting:
     """See the module's text."""
 
-    __slots__ = ("groups", "count", "scan_edge", "scan_done", "beyond_ms", "alone_batch", "scan", "_ready")
+    __slots__ = (
+        "groups",
+        "count",
+        "scan_edge",
+        "scan_done",
+        "more",
+        "touched_batch",
+        "beyond_ms",
+        "alone_batch",
+        "scan",
+        "_ready",
+    )
 
-    def __init__(self, done: bool, scan_edge: int) -> None:
+    def __init__(self, done: bool, scan_edge: int, batch_number: int) -> None:
         self.groups: dict[str | None, Group] = {}
         self.count = 0
         self.scan_edge = scan_edge
         self.scan_done = done
+        self.more = False  # the store holds messages beyond scan_edge, which no later arrival can precede
+        self.touched_batch = (
+            batch_number  # none after it holds a Change of what lies beyond scan_edge, but for arrivals
+        )
         self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0
         self.scan: Read | None = None
@@ -105,6 +120,7 @@ class Waiting:
         if page.rows:
             self.scan_edge = page.rows[-1].order
             self.beyond_ms = page.rows[-1].enqueued_at_ms
+        self.more = page.more
         if not page.more and page.batch_number >= self.alone_batch:
             self.scan_done = True
         for name in skipped:

@@ -1,8 +1,9 @@
 """The store's contract: recover, grant sequences, commit, read pages, drop what is dead, back up, close.
 
 Commits are blocking and run one at a time, in order; reads are awaitable, run beside them, and never keep a cursor open.
-Every read answers with the number of the last batch that it contains, taken in the read's own transaction, so that the engine
-can apply later Changes on top. A backend passes `tests/store/conformance.py`.
+Every read contains all that was committed when it began, unless it says which batch is enough, and answers with the number of the
+last batch that it contains, taken in its own transaction, so that the engine can apply later Changes on top. A backend passes
+`tests/store/conformance.py`.
 """
 
 from collections.abc import Sequence
@@ -136,12 +137,21 @@ class Store(Protocol):
         ...
 
     async def scan(
-        self, queue: int, after_order: int, *, skip_groups: tuple[str, ...], unleased: bool, limit: int, bytes_max: int
+        self,
+        queue: int,
+        after_order: int,
+        *,
+        skip_groups: tuple[str, ...],
+        unleased: bool,
+        limit: int,
+        bytes_max: int,
+        contains: int | None = None,
     ) -> Page:
         """Messages of LANE_READY with order > after_order, in order, with content; not those of `skip_groups` (it may be long).
 
         `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings contents and bodies
-        to `bytes_max` bytes (at least one row is returned if there is one). Cost: the rows skipped are passed over in C.
+        to `bytes_max` bytes (at least one row is returned if there is one). `contains`: a batch that is enough; it may not be
+        committed yet where everything that is will do. Cost: the rows skipped are passed over in C.
         """
         ...
 

@@ -122,20 +122,24 @@ class Flusher:
                 raise self._refused
             self._changed.wait()
 
-    async def until_flushed(self) -> None:
-        """Return when everything committed by now is in the database, for a read to see. Raises StoreError."""
-        if self._flushed >= self._newest:
+    async def until_flushed(self, number: int | None = None) -> None:
+        """Return when everything committed by now, or all of it up to a batch, is in the database, for a read to see.
+
+        Raises StoreError.
+        """
+        wanted = self._newest if number is None else min(number, self._newest)
+        if self._flushed >= wanted:
             return
         future: Future[None] = Future()
         with self._changed:
-            if self._flushed >= self._newest:
+            if self._flushed >= wanted:
                 return
             if self._broken is not None:
                 raise self._broken
             if self._closing:
                 raise StoreError("the store is closed")
-            self._wanted = self._newest
-            self._readers.append((self._newest, future))
+            self._wanted = max(self._wanted, wanted)
+            self._readers.append((wanted, future))
             self._changed.notify_all()
         await asyncio.wrap_future(future)
 

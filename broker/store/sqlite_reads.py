@@ -76,7 +76,12 @@ class _Reader:
     """One connection, opened at the first read."""
 
     def __init__(
-        self, path: str, busy_timeout_ms: int, ready: Callable[[], Awaitable[None]], *, query_only: bool = True
+        self,
+        path: str,
+        busy_timeout_ms: int,
+        ready: Callable[[int | None], Awaitable[None]],
+        *,
+        query_only: bool = True,
     ) -> None:
         self._path = path
         self._ready = ready
@@ -87,8 +92,10 @@ class _Reader:
         self._raw: _ReadConnection | None = None
         self._closed = False
 
-    async def fetch(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-        await self._ready()
+    async def fetch(
+        self, statement: str, values: Mapping[str, Any] | Sequence[Any], contains: int | None = None
+    ) -> list[tuple[Any, ...]]:
+        await self._ready(contains)
         if self._closed:
             raise StoreError(f"{self._path} is closed")
         try:
@@ -140,8 +147,8 @@ class SqliteReads:
         self._administration: _Reader | None = None
         self._backups: _Reader | None = None
 
-    def _open_readers(self, path: str, busy_timeout_ms: int, ready: Callable[[], Awaitable[None]]) -> None:
-        """`ready` returns when everything that is committed can be read; it may raise StoreError."""
+    def _open_readers(self, path: str, busy_timeout_ms: int, ready: Callable[[int | None], Awaitable[None]]) -> None:
+        """`ready` returns when everything up to that batch (None: all that is committed) can be read; it may raise StoreError."""
         self._pages = _Reader(path, busy_timeout_ms, ready)
         self._administration = _Reader(path, busy_timeout_ms, ready)
         self._backups = _Reader(path, busy_timeout_ms, ready, query_only=False)
@@ -153,11 +160,20 @@ class SqliteReads:
         self._pages = self._administration = self._backups = None
 
     async def scan(
-        self, queue: int, after_order: int, *, skip_groups: tuple[str, ...], unleased: bool, limit: int, bytes_max: int
+        self,
+        queue: int,
+        after_order: int,
+        *,
+        skip_groups: tuple[str, ...],
+        unleased: bool,
+        limit: int,
+        bytes_max: int,
+        contains: int | None = None,
     ) -> Page:
         return await _page(
             self._pages,
             sql.SCAN[min(len(skip_groups), 2), unleased],
+            contains=contains,
             queue=queue,
             after_order=after_order,
             skip_group=skip_groups[0] if skip_groups else None,
@@ -257,9 +273,11 @@ class SqliteReads:
                 os.unlink(part)
 
 
-async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
+async def _page(
+    reader: _Reader | None, statement: str, *, contains: int | None = None, bytes_max: int = _ALL_BYTES, **values: Any
+) -> Page:
     """Run one of the page statements."""
     assert reader is not None, "the store is not open"
-    (page,) = await reader.fetch(statement, _PageValues(values, bytes_max=bytes_max))
+    (page,) = await reader.fetch(statement, _PageValues(values, bytes_max=bytes_max), contains)
     assert isinstance(page, Page)
     return page

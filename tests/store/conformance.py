@@ -409,6 +409,14 @@ class StoreConformance:
             assert self.scan(store).batch_number == number
             assert self.scan(store, queue=99).batch_number == number
 
+    def test_a_scan_contains_at_least_the_batch_that_it_names(self, store: Store, commit: Any) -> None:
+        for number in (1, 2, 3):
+            commit(message(number))
+        for number in (0, 1, 2, 3):
+            page = self.scan(store, contains=number)
+            assert number <= page.batch_number <= 3
+            assert ids(page) == list(range(1, page.batch_number + 1))
+
     def test_reads_run_beside_each_other(self, store: Store, commit: Any) -> None:
         commit(*(message(n) for n in range(1, 50)))
 

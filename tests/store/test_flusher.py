@@ -197,20 +197,35 @@ async def test_a_read_waits_for_what_was_committed_before_it(flusher: Flusher, d
     assert database.messages == [[1]]
 
 
+async def test_a_read_that_names_a_batch_waits_for_no_later_one(flusher: Flusher, database: Database) -> None:
+    flusher.add(sends(1, 1), 10)
+    await flusher.until_flushed(1)
+    flusher.add(sends(2, 2), 10)
+    await flusher.until_flushed(1)
+    assert database.messages == [[1]]
+    await flusher.until_flushed(3)  # which is still to be committed: all that is will do
+    assert database.messages == [[1], [2]]
+
+
 async def test_a_flush_that_ends_while_a_read_begins_to_wait_is_not_missed(flusher: Flusher) -> None:
     flusher.add(sends(1, 1), 10)
     changed: Any = flusher._changed
+    reader = threading.get_ident()
 
     class FlushedBefore:
-        """The lock, taken just after a flush."""
+        """The lock, which the reader takes just after a flush."""
 
         def __enter__(self) -> None:
-            flusher._changed = changed
-            flusher.flush()
+            if threading.get_ident() == reader:
+                flusher._changed = changed
+                flusher.flush()
             changed.__enter__()
 
         def __exit__(self, *given: Any) -> None:
             changed.__exit__(*given)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(changed, name)
 
     late: Any = FlushedBefore()
     flusher._changed = late

@@ -65,7 +65,7 @@ def state(batches: list[Batch]) -> dict[str, Any]:
     store = DictStore()
     for batch in batches:
         store.commit(batch)
-    return vars(store)
+    return {name: value for name, value in vars(store).items() if name != "past"}
 
 
 def database(batches: list[Batch]) -> dict[str, list[Any]]:
