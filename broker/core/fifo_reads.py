@@ -25,6 +25,7 @@ class FifoReads(Queue):
         """The next page of the waiting window."""
         if self.waiting.scan is None:
             generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
+            rows = self.waiting.page_rows
 
             def arrive(read: Read, page: Page) -> None:
                 self.take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay))
@@ -36,7 +37,7 @@ class FifoReads(Queue):
                     after,
                     skip_groups=skipped,
                     unleased=False,
-                    limit=limits.PAGE_ROWS,
+                    limit=rows,
                     bytes_max=limits.PAGE_BYTES,
                 ),
                 arrive,

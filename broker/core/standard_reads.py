@@ -42,6 +42,7 @@ class StandardReads(Queue):
         """The next page of the waiting window."""
         if self.waiting.scan is None:
             generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
+            rows = self.waiting.page_rows
             needs_batch = self._scan_needs()
 
             def arrive(read: Read, page: Page) -> None:
@@ -54,7 +55,7 @@ class StandardReads(Queue):
                     after,
                     skip_groups=skipped,
                     unleased=True,
-                    limit=limits.PAGE_ROWS,
+                    limit=rows,
                     bytes_max=limits.PAGE_BYTES,
                     contains=needs_batch,
                 ),

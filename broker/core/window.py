@@ -49,6 +49,7 @@ class Waiting:
         "scan_done",
         "more",
         "touched_batch",
+        "page_rows",
         "beyond_ms",
         "alone_batch",
         "scan",
@@ -64,6 +65,7 @@ class Waiting:
         self.touched_batch = (
             batch_number  # none after it holds a Change of what lies beyond scan_edge, but for arrivals
         )
+        self.page_rows = limits.PAGE_ROWS  # how many to ask for next: not many more than fit into the bytes of a page
         self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0
         self.scan: Read | None = None
@@ -120,6 +122,8 @@ class Waiting:
         if page.rows:
             self.scan_edge = page.rows[-1].order
             self.beyond_ms = page.rows[-1].enqueued_at_ms
+        if page.more:
+            self.page_rows = min(limits.PAGE_ROWS, 2 * len(page.rows))
         self.more = page.more
         if not page.more and page.batch_number >= self.alone_batch:
             self.scan_done = True

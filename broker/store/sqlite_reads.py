@@ -53,6 +53,35 @@ class _PageCursor(sqlite3.Cursor):
         return [Page(batch_number, rows, more)]
 
 
+class _PackedPageValues(_PageValues):
+    """The values of one that answers with all of the page in one row."""
+
+
+class _PackedPageCursor(sqlite3.Cursor):
+    """Takes such a page apart, in the reading thread."""
+
+    def fetchall(self) -> list[Any]:
+        ((batch_number, more, heads, contents, bodies),) = super().fetchall()
+        self.close()
+        rows: list[StoredMessage] = []
+        content_at = body_at = 0
+        for id_, queue, lane, order, group, at_ms, leased, visible_ms, count, first_ms, source, *sizes in orjson.loads(
+            heads
+        ):
+            content_end, body_end = content_at + sizes[0], body_at + sizes[1]
+            content, body = contents[content_at:content_end], bodies[body_at:body_end]
+            content_at, body_at = content_end, body_end
+            rows.append(
+                StoredMessage(
+                    *(id_, queue, lane, order, group, at_ms),
+                    *(leased == 1, visible_ms, count, first_ms, source),
+                    content,
+                    body,
+                )
+            )
+        return [Page(batch_number, rows, more == 1)]
+
+
 class _ReadConnection(sqlite3.Connection):
     """A connection that reads pages as such, and that another thread can wait for to be closed."""
 
@@ -61,6 +90,8 @@ class _ReadConnection(sqlite3.Connection):
         self.closed = threading.Event()
 
     def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        if isinstance(values, _PackedPageValues):
+            return self.cursor(_PackedPageCursor).execute(statement, values)
         if not isinstance(values, _PageValues):
             return super().execute(statement, values)
         cursor = self.cursor(_PageCursor)
@@ -170,7 +201,7 @@ class SqliteReads:
         bytes_max: int,
         contains: int | None = None,
     ) -> Page:
-        return await _page(
+        return await _packed_page(
             self._pages,
             sql.SCAN[min(len(skip_groups), 2), unleased],
             contains=contains,
@@ -185,7 +216,7 @@ class SqliteReads:
     async def group(
         self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
     ) -> Page:
-        return await _page(
+        return await _packed_page(
             self._pages,
             sql.GROUP[unleased],
             queue=queue,
@@ -273,11 +304,18 @@ class SqliteReads:
                 os.unlink(part)
 
 
-async def _page(
-    reader: _Reader | None, statement: str, *, contains: int | None = None, bytes_max: int = _ALL_BYTES, **values: Any
-) -> Page:
+async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
     """Run one of the page statements."""
+    return await _fetch_page(reader, statement, _PageValues(values, bytes_max=bytes_max), None)
+
+
+async def _packed_page(reader: _Reader | None, statement: str, *, contains: int | None = None, **values: Any) -> Page:
+    """Run one of those that put the page together themselves."""
+    return await _fetch_page(reader, statement, _PackedPageValues(values), contains)
+
+
+async def _fetch_page(reader: _Reader | None, statement: str, values: _PageValues, contains: int | None) -> Page:
     assert reader is not None, "the store is not open"
-    (page,) = await reader.fetch(statement, _PageValues(values, bytes_max=bytes_max), contains)
+    (page,) = await reader.fetch(statement, values, contains)
     assert isinstance(page, Page)
     return page

@@ -24,7 +24,6 @@ _VACUUM_PAGES: Final = 64
 # Free pages that are kept: traffic fills them again sooner than the file would grow back.
 _FREE_PAGES_KEPT: Final = 4096
 _PRIMARY_CODE: Final = 0xFF
-_ROWS_MAX: Final = sql.ROWS_PER_STATEMENT[-1]
 
 # What the file or the disk is to blame for; the other errors of the module are bugs of ours.
 _OF_THE_FILE: Final = (sqlite3.OperationalError, sqlite3.DatabaseError)
@@ -123,8 +122,8 @@ class Writer:
     def _put(self, statement: sql.Rows, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run a statement for all rows, in as few steps as its sizes allow, and little Python between two of them."""
         left = iter(rows)
-        while some := list(islice(left, _ROWS_MAX)):
-            size, text = next(sized for sized in statement.by_size if sized[0] >= len(some))
+        while some := list(islice(left, statement.rows_max)):
+            size, text = statement.sized(len(some))
             values = list(chain.from_iterable(some))
             values += statement.nothing * (size - len(some))
             self.connection.execute(text, values)

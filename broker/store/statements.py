@@ -11,17 +11,27 @@ from typing import Final
 # table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with NULLs that select
 # nothing.
 
-ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256)
+ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 
 
 class Rows:
-    """One statement in each of the fixed sizes, the smallest first, and the values that a row of it takes."""
+    """One statement in each of the fixed sizes, written out when first needed; `nothing` are the values of a row without effect."""
 
-    __slots__ = ("by_size", "nothing")
+    __slots__ = ("nothing", "rows_max", "_text", "_texts")
 
-    def __init__(self, width: int, text: Callable[[int], str]) -> None:
+    def __init__(self, width: int, text: Callable[[int], str], *, rows_max: int = ROWS_PER_STATEMENT[-1]) -> None:
         self.nothing = (None,) * width
-        self.by_size = tuple((size, text(size)) for size in ROWS_PER_STATEMENT)
+        self.rows_max = rows_max
+        self._text = text
+        self._texts: dict[int, str] = {}
+
+    def sized(self, rows: int) -> tuple[int, str]:
+        """The size to take for so many rows, at most `rows_max`, and its text."""
+        size = next(size for size in ROWS_PER_STATEMENT if size >= rows)
+        text = self._texts.get(size)
+        if text is None:
+            text = self._texts[size] = self._text(size)
+        return size, text
 
 
 def _values(width: int, size: int) -> str:
@@ -75,9 +85,9 @@ PUT_COUNTERS: Final = _put(
 DELETE_COUNTERS: Final = _delete("counters", "queue")
 PUT_DEDUPLICATION: Final = _put("deduplication", "queue, ord, digest, sent_at_ms, message_id")
 PUT_RESOURCE: Final = _put("resource", "kind, key, record")
-# Not (kind, key) IN (VALUES …): SQLite would look at every resource there is.
+# Not (kind, key) IN (VALUES …): SQLite would look at every resource there is. Its expressions are 1,000 deep at most.
 DELETE_RESOURCE: Final = Rows(
-    2, lambda size: f"DELETE FROM resource WHERE {' OR '.join(['(kind = ? AND key = ?)'] * size)}"
+    2, lambda size: f"DELETE FROM resource WHERE {' OR '.join(['(kind = ? AND key = ?)'] * size)}", rows_max=256
 )
 DROP_GENERATION: Final = _put("dropped", "queue", verb="INSERT OR IGNORE")
 FORGET: Final = _put(
@@ -142,6 +152,38 @@ def _without_content(picked: str) -> str:
     return _PAGE.format(newest=_NEWEST, picked=picked, content="NULL", body="NULL")
 
 
+# The same as one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in one). A thread that
+# reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that has better things to do.
+# `picked` brings the order too. How large each is comes first, so that no more is put together than the page may hold; that
+# touches neither overflow pages nor, for all but the page's own, any content.
+_PACKED = """
+SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
+       json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
+           coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0), coalesce(l.first_received_at_ms, 0), l.source,
+           length(m.content), length(b.body))) FILTER (WHERE p.fits),
+       CAST(group_concat(CAST(m.content AS TEXT), '') AS BLOB), CAST(group_concat(CAST(b.body AS TEXT), '') AS BLOB)
+FROM {newest}
+LEFT JOIN (
+    SELECT id, at <= :limit AND (at = 1 OR size_through - size < :bytes_max) AS fits FROM (
+        SELECT s.id, s.size, row_number() OVER (ORDER BY s.ord) AS at,
+            sum(s.size) OVER (ORDER BY s.ord ROWS UNBOUNDED PRECEDING) AS size_through
+        FROM (
+            SELECT found.id, found.ord, length(found.content) + length(body.body) AS size
+            FROM ({picked}) AS picked
+            CROSS JOIN message AS found ON found.id = picked.id CROSS JOIN body ON body.id = picked.id
+        ) AS s
+    )
+) AS p
+LEFT JOIN message AS m ON m.id = p.id AND p.fits
+LEFT JOIN lease AS l ON l.id = p.id AND p.fits
+LEFT JOIN body AS b ON b.id = p.id AND p.fits
+"""
+
+
+def _packed(picked: str) -> str:
+    return _PACKED.format(newest=_NEWEST, picked=picked)
+
+
 _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
 # SQLite builds the list once and looks each row's group up in it; both conditions are read off the index.
 _NOT_SKIPPED = " AND (m.grp IS NULL OR m.grp NOT IN (SELECT value FROM json_each(:skip_groups)))"
@@ -149,7 +191,7 @@ _ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
 
 
 def _scan(conditions: str) -> str:
-    return _with_content(
+    return _packed(
         "SELECT m.id FROM message AS m INDEXED BY message_place"
         f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after_order{conditions} ORDER BY m.ord LIMIT :limit + 1"
     )
@@ -179,7 +221,7 @@ WITH RECURSIVE stretch (n) AS (
 
 def _group(conditions: str) -> str:
     # Stretches come in their order, and so do the messages of each: nothing is left to be sorted.
-    return _with_content(
+    return _packed(
         f"{_STRETCHES} SELECT m.id FROM stretch CROSS JOIN message AS m INDEXED BY message_group"
         " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order"
         f"{conditions} LIMIT :limit + 1"
