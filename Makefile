@@ -16,10 +16,12 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit 0; fi; done; \
 	echo "Pombo needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python says where one is)." >&2; exit 1
 # An environment that was left half made, or whose Python is gone, is made good.
-ENVIRONMENT = python=$$($(FIND_PYTHON)) && { $(PY) -c 'import pip' 2>/dev/null || $$python -m venv $(VENV); }
+ENVIRONMENT = $(PY) -c 'import pip' 2>/dev/null || \
+	{ python=$$($(FIND_PYTHON)) && rm -rf $(VENV)/wheel* $(VENV)/.[a-z]* && $$python -m venv $(VENV); }
 PIP = $(PY) -m pip --quiet --disable-pip-version-check
 SOURCES := pyproject.toml setup.py $(shell find broker client -type f -not -name '*.pyc' -not -name '*.so')
-WHEEL := build/wheel/.made
+WHEEL := $(VENV)/wheel$(if $(POMBO_PURE),-pure)
+INSTALLED := $(VENV)/.installed$(if $(POMBO_PURE),-pure)
 # What follows it runs the installed broker, whose modules are compiled, instead of the source in this directory.
 COMPILED = PYTHONSAFEPATH=1 PYTHONPATH="$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("platlib"))'):$(CURDIR)"
 
@@ -29,23 +31,26 @@ COMPILED = PYTHONSAFEPATH=1 PYTHONPATH="$$($(PY) -c 'import sysconfig; print(sys
 serve: install
 	@$(VENV)/bin/pombo serve --port $(PORT) --data "$(DATA)"
 
-install: $(VENV)/.installed
+install: $(INSTALLED)
 	@:
 
 # Whatever PYTHONDONTWRITEBYTECODE says, pip compiles to bytecode: doing it anew would be a third of every start.
-$(VENV)/.installed: $(WHEEL)
+$(INSTALLED): $(WHEEL)/.made
 	@$(ENVIRONMENT)
 	@echo "Installing Pombo into $(VENV) …"
-	@$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
-	@$(PIP) install build/wheel/*.whl
+	@$(PIP) install --force-reinstall --no-deps $(WHEEL)/*.whl
+	@$(PIP) install $(WHEEL)/*.whl
+	@$(VENV)/bin/pombo --version
+	@rm -f $(VENV)/.installed*
 	@touch $@
 
-$(WHEEL): $(SOURCES)
+# The old one stays until the new one is there. What is saved meanwhile is newer than it.
+$(WHEEL)/.made: $(SOURCES)
 	@$(ENVIRONMENT)
 	@echo "Building Pombo: what is on a request's path is compiled to C, which takes a minute (POMBO_PURE=1: not) …"
-	@rm -rf build
-	@$(PIP) wheel --no-deps --wheel-dir build/wheel .
-	@touch $@
+	@rm -rf build $(WHEEL).new && mkdir $(WHEEL).new && touch $(WHEEL).new/.made
+	@$(PIP) wheel --no-deps --wheel-dir $(WHEEL).new .
+	@rm -rf build $(WHEEL) && mv $(WHEEL).new $(WHEEL)
 
 dev: $(VENV)/.dev
 
@@ -54,7 +59,7 @@ $(VENV)/.dev: pyproject.toml
 	@$(ENVIRONMENT)
 	@echo "Installing what the tests need …"
 	@$(PIP) install --editable '.[dev]'
-	@rm -f $(VENV)/.installed
+	@rm -f $(VENV)/.installed*
 	@touch $@
 
 test: dev
@@ -92,13 +97,13 @@ bench-quick: $(VENV)/.bench install
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing what the benchmarks need …"
 	@$(PIP) install --editable '.[dev,bench]'
-	@rm -f $(VENV)/.installed
+	@rm -f $(VENV)/.installed*
 	@touch $@
 
-clients: dev
+clients: dev install
 	@$(PY) tests/clients/run.py
 
-clients-python: dev
+clients-python: dev install
 	@$(PY) tests/clients/run.py --python-only
 
 clean:

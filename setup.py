@@ -1,13 +1,15 @@
 """What pyproject.toml cannot say of the build: its list of modules is compiled to C by mypyc.
 
-Where there is no C compiler, or no headers of Python's, the wheel holds the same modules for the interpreter, and says so while
-it is built; POMBO_PURE=1 asks for that. An editable install is never compiled: it runs the source as it is now.
+Where there is no C compiler, or no headers of Python's, the wheel holds the same modules for the interpreter; POMBO_PURE=1 asks for
+that. An editable install is never compiled: it runs the source as it is now. `pombo --version` says which it is.
 """
 
 import os
-import shutil
+import shlex
+import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Final
@@ -15,6 +17,7 @@ from typing import Final
 from setuptools import Extension, setup
 
 ROOT: Final = Path(__file__).parent
+COMPILER: Final = "mypy[mypyc]==2.4.1"  # pinned: another compiler's code is another program
 BUILDING: Final = {"bdist_wheel", "build", "build_ext"}
 # What is compiled is checked by the project's own run of mypy, which knows its dependencies; this one has none of them.
 MYPY: Final = ("--config-file=", "--ignore-missing-imports", "--python-executable", sys.executable)
@@ -22,25 +25,31 @@ MYPY: Final = ("--config-file=", "--ignore-missing-imports", "--python-executabl
 
 def obstacle() -> str:
     """Why nothing can be compiled here; nothing: it can."""
-    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
-    header = Path(sysconfig.get_path("include"), "Python.h")
     if os.environ.get("POMBO_PURE", "0") not in ("", "0"):
         return "POMBO_PURE is set"
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} is not CPython"
-    if shutil.which(compiler) is None:
-        return f"there is no C compiler ({compiler})"
-    if not header.exists():
-        return f"Python's headers are not installed ({header})"
-    return ""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "tried.c")
+        source.write_text("#include <Python.h>\nint tried(void) { return PyGILState_Check(); }\n")
+        command = [*compiler, "-c", str(source), "-o", f"{source}.o", f"-I{sysconfig.get_path('include')}"]
+        try:
+            tried = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            return f"{compiler[0]} cannot be run: {error.strerror}"
+    return f"{compiler[0]} does not compile against Python's headers: {tried.stderr[:300]}" if tried.returncode else ""
+
+
+OBSTACLE: Final = obstacle()
 
 
 def extensions() -> list[Extension]:
     """The compiled modules, if this is a build and it can have any."""
     if not BUILDING & set(sys.argv):
         return []
-    if why := obstacle():
-        print(f"Pombo's modules are not compiled: {why}.", file=sys.stderr)
+    if OBSTACLE:
+        print(f"Pombo's modules are not compiled: {OBSTACLE}", file=sys.stderr)
         return []
     from mypyc.build import mypycify
 
@@ -50,4 +59,4 @@ def extensions() -> list[Extension]:
     return compiled
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), setup_requires=[] if OBSTACLE else [COMPILER])

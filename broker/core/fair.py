@@ -157,8 +157,7 @@ class _Choice:
     def look_further(self) -> None:
         """Memory holds nothing of a quiet group. Raises Absent where the store may."""
         queue, waiting = self._queue, self._queue.waiting
-        quiet = (g for g in self._unread() if not self._fairness.noisy(g.name, self._now_ms))
-        reads = [queue.group_read(group) for group in islice(quiet, _READS_MAX)]
+        reads = [queue.group_read(group) for group in islice(self._unread(quiet=True), _READS_MAX)]
         if not waiting.scan_done:
             if waiting.count >= limits.WAITING_MAX:
                 for group in self._aside:
@@ -170,14 +169,16 @@ class _Choice:
 
     def look_everywhere(self) -> None:
         """Memory holds nothing at all. Raises Absent where the store may."""
-        reads = [self._queue.group_read(group) for group in islice(self._unread(), _READS_MAX)]
+        reads = [self._queue.group_read(group) for group in islice(self._unread(quiet=False), _READS_MAX)]
         if reads:
             raise Absent(*reads)
         self._queue.ask_for_more(self._now_ms)
 
-    def _unread(self) -> Iterator[Group]:
-        """Groups with nothing in memory and perhaps something in the store."""
-        return (g for g in self._queue.waiting.groups.values() if g.more and not g.messages)
+    def _unread(self, *, quiet: bool) -> Iterator[Group]:
+        """Groups with nothing in memory and perhaps something in the store; all, or those that are quiet. One by one."""
+        for group in self._queue.waiting.groups.values():
+            if group.more and not group.messages and not (quiet and self._fairness.noisy(group.name, self._now_ms)):
+                yield group
 
     def close(self) -> None:
         """Groups that keep messages are ready again."""

@@ -35,7 +35,11 @@ class Group:
         if not self.messages or message.order < self.messages[0].order:
             self.messages.appendleft(message)
             return
-        at = next((i for i, m in enumerate(self.messages) if m.order > message.order), len(self.messages))
+        at = 0
+        for waiting in self.messages:
+            if waiting.order > message.order:
+                break
+            at += 1
         self.messages.insert(at, message)
 
 

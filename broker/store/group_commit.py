@@ -254,7 +254,8 @@ class GroupCommit:
     def _timed(self, commit: Callable[[Batch], T], batch: Batch) -> T:
         began_s = process_time_s()
         result = commit(batch)
-        self._pace.took(process_time_s() - began_s)
+        if result is not False:  # else it was not committed
+            self._pace.took(process_time_s() - began_s)
         return result
 
     def _finish_commit(self, _: None, failure: BaseException | None) -> None:

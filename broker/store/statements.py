@@ -168,9 +168,9 @@ LEFT JOIN (
         SELECT s.id, s.size, row_number() OVER (ORDER BY s.ord) AS at,
             sum(s.size) OVER (ORDER BY s.ord ROWS UNBOUNDED PRECEDING) AS size_through
         FROM (
-            SELECT found.id, found.ord, length(found.content) + length(body.body) AS size
+            SELECT found.id, found.ord, length(found.content) + coalesce(length(body.body), 0) AS size
             FROM ({picked}) AS picked
-            CROSS JOIN message AS found ON found.id = picked.id CROSS JOIN body ON body.id = picked.id
+            CROSS JOIN message AS found ON found.id = picked.id LEFT JOIN body ON body.id = picked.id
         ) AS s
     )
 ) AS p
