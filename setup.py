@@ -19,8 +19,8 @@ from setuptools import Extension, setup
 ROOT: Final = Path(__file__).parent
 COMPILER: Final = "mypy[mypyc]==2.4.1"  # pinned: another compiler's code is another program
 BUILDING: Final = {"bdist_wheel", "build", "build_ext"}
-# `make types` checks the code, with its dependencies. Here they are never looked at, so that one version is compiled everywhere: what
-# comes from them has no type, and arguments of their classes are unknown.
+# `make types` checks the code, with its dependencies. Here they are never looked at, so that one version is compiled everywhere:
+# what comes from them has no type, and arguments of their classes are unknown.
 MYPY: Final = ("--config-file=", "--no-site-packages", "--ignore-missing-imports", "--disable-error-code=call-arg")
 
 
