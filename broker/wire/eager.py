@@ -17,8 +17,13 @@ def start(steps: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
     return asyncio.get_running_loop().create_task(_go_on(steps, waited_for))
 
 
+async def _go_on(steps: Coroutine[Any, Any, None], waited_for: Any) -> None:
+    """What a task takes: from Python 3.12 on it has to be a coroutine by declaration."""
+    await _rest(steps, waited_for)
+
+
 @coroutine
-def _go_on(steps: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
+def _rest(steps: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
     """What is left of a coroutine that has been begun, and waits."""
     while True:
         failure: BaseException | None = None
