@@ -66,9 +66,8 @@ class Waiting:
         self.scan_edge = scan_edge
         self.scan_done = done
         self.more = False  # the store holds messages beyond scan_edge, which no later arrival can precede
-        self.touched_batch = (
-            batch_number  # none after it holds a Change of what lies beyond scan_edge, but for arrivals
-        )
+        # No later batch holds a Change of what lies beyond scan_edge, but for arrivals.
+        self.touched_batch = batch_number
         self.page_rows = limits.PAGE_ROWS  # how many to ask for next: not many more than fit into the bytes of a page
         self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0

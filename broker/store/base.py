@@ -150,8 +150,8 @@ class Store(Protocol):
         """Messages of LANE_READY with order > after_order, in order, with content; not those of `skip_groups` (it may be long).
 
         `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings contents and bodies
-        to `bytes_max` bytes (at least one row is returned if there is one). `contains`: a batch that is enough; it may not be
-        committed yet where everything that is will do. Cost: the rows skipped are passed over in C.
+        to `bytes_max` bytes (at least one row is returned if there is one). `contains`: the batch that is enough;
+        where it is still to be committed, all that is committed. Cost: the rows skipped are passed over in C.
         """
         ...
 

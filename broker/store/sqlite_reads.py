@@ -65,21 +65,12 @@ class _PackedPageCursor(sqlite3.Cursor):
         self.close()
         rows: list[StoredMessage] = []
         content_at = body_at = 0
-        for id_, queue, lane, order, group, at_ms, leased, visible_ms, count, first_ms, source, *sizes in orjson.loads(
-            heads
-        ):
-            content_end, body_end = content_at + sizes[0], body_at + sizes[1]
+        for *state, content_bytes, body_bytes in orjson.loads(heads):
+            content_end, body_end = content_at + content_bytes, body_at + body_bytes
             content, body = contents[content_at:content_end], bodies[body_at:body_end]
+            rows.append(StoredMessage._make((*state, content, body)))
             content_at, body_at = content_end, body_end
-            rows.append(
-                StoredMessage(
-                    *(id_, queue, lane, order, group, at_ms),
-                    *(leased == 1, visible_ms, count, first_ms, source),
-                    content,
-                    body,
-                )
-            )
-        return [Page(batch_number, rows, more == 1)]
+        return [Page(batch_number, rows, bool(more))]
 
 
 class _ReadConnection(sqlite3.Connection):

@@ -154,13 +154,13 @@ def _without_content(picked: str) -> str:
 
 # The same as one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in one). A thread that
 # reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that has better things to do.
-# `picked` brings the order too. How large each is comes first, so that no more is put together than the page may hold; that
+# How large each is comes first, so that no more is put together than the page may hold; that
 # touches neither overflow pages nor, for all but the page's own, any content.
 _PACKED = """
 SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
-       json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms, l.id IS NOT NULL,
-           coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0), coalesce(l.first_received_at_ms, 0), l.source,
-           length(m.content), length(b.body))) FILTER (WHERE p.fits),
+       json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms,
+           json(iif(l.id IS NULL, 'false', 'true')), coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0),
+           coalesce(l.first_received_at_ms, 0), l.source, length(m.content), length(b.body))) FILTER (WHERE p.fits),
        CAST(group_concat(CAST(m.content AS TEXT), '') AS BLOB), CAST(group_concat(CAST(b.body AS TEXT), '') AS BLOB)
 FROM {newest}
 LEFT JOIN (

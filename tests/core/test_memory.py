@@ -79,6 +79,19 @@ def test_bodies_of_any_size_stay_within_bounds(bench: Bench) -> None:
     assert found == [str(n) for n in range(12)]
 
 
+def test_a_page_asks_for_few_more_than_the_bytes_of_the_last_one_had_room_for(bench: Bench) -> None:
+    queue = bench.queue()
+    for _ in range(12):
+        bench.send(queue, "x" * 500_000)
+    bench.commit()
+    queue.unload()
+    fitting = -(-limits.PAGE_BYTES // 500_000)  # the last of them fills the page
+    asked = [queue.waiting.page_rows]
+    while bench.receive(queue, 1):
+        asked.append(queue.waiting.page_rows)
+    assert (asked[0], set(asked[1:])) == (limits.PAGE_ROWS, {2 * fitting})
+
+
 @pytest.mark.parametrize("fifo", [False, True])
 def test_reading_ahead_takes_no_more_than_half_of_the_memory(bench: Bench, fifo: bool) -> None:
     queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo)

@@ -465,6 +465,16 @@ async def test_what_the_store_cannot_do_at_once_goes_to_the_thread(prompt: Bench
     assert threads_of(prompt) != [threading.get_ident()]
 
 
+async def test_what_was_refused_says_nothing_of_the_disk(prompt: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(prompt.store, PromptStore)
+    told: list[float] = []
+    monkeypatch.setattr(DiskPace, "took", lambda _pace, seconds: told.append(seconds))
+    prompt.store.at_once = False
+    prompt.change(1)
+    await prompt.commits.until(1)
+    assert len(told) == 1  # the commit that followed on the thread
+
+
 async def test_on_a_slow_disk_every_commit_goes_to_the_thread(prompt: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DiskPace, "quick", False)
     prompt.change(1)

@@ -1,6 +1,7 @@
 """A coroutine that has nothing to wait for needs no task; one that has goes on in one."""
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -30,6 +31,7 @@ async def test_what_waits_goes_on_as_a_task() -> None:
 
     task = start(steps())
     assert task is not None
+    assert inspect.iscoroutine(task.get_coro())  # all that asyncio takes from Python 3.12 on
     assert done == []
     await asyncio.sleep(0)
     await asyncio.sleep(0)
