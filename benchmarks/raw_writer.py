@@ -28,7 +28,7 @@ from benchmarks.servers import ServerProcess
 from broker.app import Broker
 from broker.config import Config
 from broker.store import schema
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.database import Database
 from broker.store.directory import Directory
 from broker.store.sqlite import SqliteStore

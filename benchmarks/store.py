@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from broker.clock import process_time_s
-from broker.store.changes import LANE_READY, Batch, CounterRow, LeaseRow, MessageRow
+from broker.store.batch import Batch
+from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow
 from broker.store.sqlite import SqliteStore
 
 QUEUE = 1

@@ -7,6 +7,7 @@ never moved. Both are injected, so that a test moves message time instead of sle
 
 import os
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 
@@ -75,7 +76,8 @@ class Chance:
 
     _BLOCK = 256
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
+        self._draw = draw
         self._pool = b""
         self._at = 0
         self._ids_left = 0
@@ -85,7 +87,7 @@ class Chance:
     def token(self) -> bytes:
         """16 random bytes."""
         if self._at >= len(self._pool):
-            self._pool = os.urandom(16 * self._BLOCK)
+            self._pool = self._draw(16 * self._BLOCK)
             self._at = 0
         self._at += 16
         return self._pool[self._at - 16 : self._at]
@@ -108,7 +110,7 @@ class Chance:
 
     def secret(self, size: int) -> bytes:
         """`size` random bytes for a key."""
-        return os.urandom(size)
+        return self._draw(size)
 
 
 def format_uuid(token: bytes) -> str:

@@ -20,8 +20,8 @@ from broker.services.digests import attributes_md5
 from broker.services.looking import LookedAt, look
 from broker.services.runtime import Runtime
 from broker.services.sqs.message_attributes import TRACE_HEADER, received
+from broker.services.sqs.message_shapes import Message, ReceiveMessageResult
 from broker.services.sqs.queue_urls import queue_name
-from broker.services.sqs.receive import Message, ReceiveMessageResult
 from broker.wire.faults import JSON_TYPE, XML_DECLARATION, XML_TYPE
 from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.query_form import parse_form

@@ -8,12 +8,11 @@ check, its size and its characters are the queue's. Source: SQS API Reference, S
 import re
 from collections.abc import Sequence
 from hashlib import md5, sha256
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
-
+from broker.core.content import Attribute
 from broker.core.errors import InvalidMessageContents, InvalidParameterValue, MissingParameter
-from broker.core.message import Admitted, Attribute
+from broker.core.message import Admitted
 from broker.core.settings import QueueSettings
 
 DELAY_S_MAX: Final = 900
@@ -29,7 +28,7 @@ _ALLOWED: Final = (
 _WRONG_TYPE: Final = "The request include parameter that is not valid for this queue type."
 
 
-class Body(msgspec.Struct, frozen=True, gc=False):
+class Body(NamedTuple):
     """A body that has passed the character rule: for many queues, it is read once."""
 
     content: bytes  # UTF-8

@@ -17,7 +17,8 @@ from broker.core.acceptance import Acceptance, Span
 from broker.core.ledger import Ledger
 from broker.core.limits import DEDUPLICATION_MS
 from broker.store.base import AcceptedPage
-from broker.store.changes import Batch, DeduplicationRow
+from broker.store.batch import Batch
+from broker.store.changes import DeduplicationRow
 
 DIGEST_BYTES: Final = 16
 _RECENT_MAX: Final = 1_000

@@ -11,12 +11,13 @@ from typing import Final
 from broker.core import limits
 from broker.core.absent import Absent, Read, Yield
 from broker.core.attempts import Attempt
+from broker.core.content import Content
 from broker.core.deadlines import Deadlines
 from broker.core.deduplication import Entry
 from broker.core.errors import InvalidParameterValue, OverLimit, ReceiptHandleIsInvalid
 from broker.core.fifo import FifoQueue
 from broker.core.ledger import Ledger
-from broker.core.message import Admitted, Content, Delivery, Message, Sent, sequence_number
+from broker.core.message import Admitted, Delivery, Message, Sent, sequence_number
 from broker.core.move_tasks import MoveTasks
 from broker.core.queue import Queue
 from broker.core.queue_state import Counts

@@ -8,7 +8,8 @@ from broker.core.absent import Read
 from broker.core.limits import MEMORY_BYTES_MAX
 from broker.core.receipt import Receipts
 from broker.errors import ServiceUnavailable
-from broker.store.changes import Batch, CounterRow
+from broker.store.batch import Batch
+from broker.store.changes import CounterRow
 
 SEQUENCES_LOW = 250_000
 

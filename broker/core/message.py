@@ -1,100 +1,97 @@
-"""A message: what was sent (`Content`), where it stands (`Message`), and what a receive hands out (`Delivery`)."""
+"""A message where it stands (`Message`), one that may be sent (`Admitted`), what a sender is told (`Sent`) and a receiver gets
+(`Delivery`).
+"""
 
-from typing import Final, NamedTuple
+from typing import Final
 
-import msgspec
-
+from broker.core.content import Attribute, Content, read_content
 from broker.store.base import StoredMessage
 
 MESSAGE_MEMORY_BYTES: Final = 600  # of a message without its content, with its places in lists and indexes (measured)
 SEQUENCE_BASE: Final = 18_849_496_460_467_696_128  # AWS's sequence numbers have 20 digits; so have ours
 
 
-class Attribute(NamedTuple):
-    """A message attribute. `value` is the UTF-8 text, or the bytes of a Binary type (a data type that starts with Binary)."""
-
-    name: str
-    data_type: str  # String, Number or Binary, with an optional .label
-    value: bytes
-
-
-class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All that was sent but the body. Written once; opaque to the store."""
-
-    message_id: str
-    sent_at_ms: int
-    sender: str
-    body_md5: str
-    attributes: tuple[Attribute, ...] = ()
-    trace_header: str | None = None
-    deduplication_id: str | None = None
-
-
-_content_encoder = msgspec.msgpack.Encoder()
-_content_decoder = msgspec.msgpack.Decoder(Content)
-
-
-def write_content(content: Content) -> bytes:
-    """The stored form of a content."""
-    return _content_encoder.encode(content)
-
-
-def read_content(stored: bytes) -> Content:
-    return _content_decoder.decode(stored)
-
-
-class Admitted(msgspec.Struct, frozen=True, gc=False):
+class Admitted:
     """A message that passed every check of its queue (`core.admission.admit`) and may be sent."""
 
-    body: bytes  # UTF-8
-    body_md5: str
-    attributes: tuple[Attribute, ...]
-    delay_ms: int | None  # None: the queue's
-    group: str | None
-    deduplication_id: str | None  # given, or the SHA-256 of the body where the queue deduplicates by content
-    sender: str
-    trace_header: str | None
+    __slots__ = ("attributes", "body", "body_md5", "deduplication_id", "delay_ms", "group", "sender", "trace_header")
+
+    def __init__(
+        self,
+        body: bytes,
+        body_md5: str,
+        attributes: tuple[Attribute, ...],
+        delay_ms: int | None,
+        group: str | None,
+        deduplication_id: str | None,
+        sender: str,
+        trace_header: str | None,
+    ) -> None:
+        self.body: Final = body  # UTF-8
+        self.body_md5: Final = body_md5
+        self.attributes: Final = attributes
+        self.delay_ms: Final = delay_ms  # None: the queue's
+        self.group: Final = group
+        self.deduplication_id: Final = (
+            deduplication_id  # given, or the body's SHA-256 where the queue deduplicates by content
+        )
+        self.sender: Final = sender
+        self.trace_header: Final = trace_header
 
 
-class Sent(msgspec.Struct, frozen=True, gc=False):
+class Sent:
     """What a sender is told. For a duplicate, the original's."""
 
-    message_id: str
-    sequence_number: str | None  # FIFO queues only
+    __slots__ = ("message_id", "sequence_number")
+
+    def __init__(self, message_id: str, sequence_number: str | None) -> None:
+        self.message_id: Final = message_id
+        self.sequence_number: Final = sequence_number  # FIFO queues only
 
 
-class Message(msgspec.Struct, eq=False, gc=False):
+class Message:
     """A message in memory. `content` and `body` may be dropped and read again; the rest is its state."""
 
-    id: int
-    order: int
-    lane: int
-    group: str | None
-    enqueued_at_ms: int
-    leased: bool = False
-    visible_at_ms: int = 0
-    receive_count: int = 0
-    first_received_at_ms: int = 0
-    source: str | None = None
-    content: Content | None = None
-    body: bytes | None = None
-    memory_bytes: int = 0
+    __slots__ = (
+        "body",
+        "content",
+        "enqueued_at_ms",
+        "first_received_at_ms",
+        "group",
+        "id",
+        "lane",
+        "leased",
+        "memory_bytes",
+        "order",
+        "receive_count",
+        "source",
+        "visible_at_ms",
+    )
 
-    @classmethod
-    def restore(cls, row: StoredMessage) -> "Message":
+    def __init__(self, id: int, order: int, lane: int, group: str | None, enqueued_at_ms: int) -> None:
+        self.id: Final = id
+        self.order = order
+        self.lane = lane
+        self.group: Final = group
+        self.enqueued_at_ms = enqueued_at_ms
+        self.leased = False
+        self.visible_at_ms = 0
+        self.receive_count = 0
+        self.first_received_at_ms = 0
+        self.source: str | None = None
+        self.content: Content | None = None
+        self.body: bytes | None = None
+        self.memory_bytes = 0
+
+    @staticmethod
+    def restore(row: StoredMessage) -> "Message":
         """The message that the store read."""
-        message = cls(
-            row.id,
-            row.order,
-            row.lane,
-            row.group,
-            row.enqueued_at_ms,
-            row.leased,
-            row.visible_at_ms,
-            row.receive_count,
-            row.first_received_at_ms,
-            row.source,
-        )
+        message = Message(row.id, row.order, row.lane, row.group, row.enqueued_at_ms)
+        message.leased = row.leased
+        message.visible_at_ms = row.visible_at_ms
+        message.receive_count = row.receive_count
+        message.first_received_at_ms = row.first_received_at_ms
+        message.source = row.source
         if row.content is not None and row.body is not None:
             message.fill(row.content, row.body)
         else:
@@ -117,17 +114,39 @@ class Message(msgspec.Struct, eq=False, gc=False):
         return f"<Message {self.id} count={self.receive_count} visible_at={self.visible_at_ms}>"
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
+class Delivery:
     """One received message."""
 
-    receipt_handle: str
-    content: Content
-    body: bytes
-    receive_count: int
-    first_received_at_ms: int
-    group: str | None
-    sequence_number: str | None
-    source: str | None  # ARN of the queue that it was moved from as a dead letter
+    __slots__ = (
+        "body",
+        "content",
+        "first_received_at_ms",
+        "group",
+        "receipt_handle",
+        "receive_count",
+        "sequence_number",
+        "source",
+    )
+
+    def __init__(
+        self,
+        receipt_handle: str,
+        content: Content,
+        body: bytes,
+        receive_count: int,
+        first_received_at_ms: int,
+        group: str | None,
+        sequence_number: str | None,
+        source: str | None,
+    ) -> None:
+        self.receipt_handle: Final = receipt_handle
+        self.content: Final = content
+        self.body: Final = body
+        self.receive_count: Final = receive_count
+        self.first_received_at_ms: Final = first_received_at_ms
+        self.group: Final = group
+        self.sequence_number: Final = sequence_number
+        self.source: Final = source  # ARN of the queue that it was moved from as a dead letter
 
 
 def sequence_number(order: int) -> str:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from broker.core import limits
 from broker.core.absent import Absent, Read
-from broker.core.message import MESSAGE_MEMORY_BYTES, Admitted, Content, Message, Sent, sequence_number, write_content
+from broker.core.content import Content, write_content
+from broker.core.message import MESSAGE_MEMORY_BYTES, Admitted, Message, Sent, sequence_number
 from broker.core.queue_state import QueueState
 from broker.core.window import Group, Waiting
 from broker.store.base import Page

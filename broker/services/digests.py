@@ -9,7 +9,7 @@ from hashlib import md5
 from operator import attrgetter
 from typing import Final
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 
 _length: Final = struct.Struct(">I").pack
 _by_name: Final = attrgetter("name")

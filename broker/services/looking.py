@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from broker.core.content import Content, read_content
 from broker.core.fifo import FifoQueue
-from broker.core.message import Content, read_content
 from broker.core.queue import Queue
 from broker.errors import ServiceUnavailable
 from broker.services.runtime import Runtime

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from broker.core.message import Admitted, Attribute
+from broker.core.content import Attribute
+from broker.core.message import Admitted
 from broker.services.runtime import Runtime
 
 QUEUE: Final = "sns/inbox"

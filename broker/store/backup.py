@@ -10,7 +10,7 @@ import sqlite3
 from broker.store import schema
 from broker.store import statements as sql
 from broker.store.base import StoreError
-from broker.store.changes import merged
+from broker.store.batch import merged
 from broker.store.commit_log import Commits, read_commits
 from broker.store.directory import Directory
 from broker.store.sqlite_writer import Writer

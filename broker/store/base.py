@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from broker.store.changes import Batch, CounterRow, DeduplicationRow
+from broker.store.batch import Batch
+from broker.store.changes import CounterRow, DeduplicationRow
 
 
 class StoreError(Exception):

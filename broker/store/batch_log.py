@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from broker.store.changes import Batch, CounterRow
+from broker.store.batch import Batch
+from broker.store.changes import CounterRow
 
 _QUEUES_MAX: Final = 1024
 _BATCHES_MAX: Final = 256

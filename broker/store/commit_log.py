@@ -20,7 +20,8 @@ from typing import Final, Protocol
 import msgspec
 
 from broker.store.base import CommitFailed, CommitUncertain
-from broker.store.changes import SMALL_BYTES, Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.batch import SMALL_BYTES, Batch
+from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
 
 SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")
 SEGMENT_BYTES: Final = 16 * 1024 * 1024

@@ -16,7 +16,7 @@ from typing import Final
 
 from broker.clock import process_time_s
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
-from broker.store.changes import Batch, merged
+from broker.store.batch import Batch, merged
 
 # What is much. Messages that come to stay go in small pieces, so that a flush does not take a processor for long from what
 # answers requests; what is sent and deleted again costs a flush little, however much it is.

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from broker.clock import Clock, process_time_s
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitFailed, CommitUncertain, Store
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.disk_pace import DiskPace
 from broker.store.writer_thread import Done, WriterThread
 

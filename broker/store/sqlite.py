@@ -12,7 +12,7 @@ from typing import Final
 
 from broker.store import schema
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
-from broker.store.changes import Batch, merged
+from broker.store.batch import Batch, merged
 from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
 from broker.store.database import BUSY_TIMEOUT_MS, Database
 from broker.store.directory import DATABASE_NAME, MEMORY, Directory

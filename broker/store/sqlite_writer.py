@@ -14,8 +14,9 @@ from typing import Any, Final
 from broker.clock import process_time_s
 from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
+from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
-from broker.store.changes import LANE_READY, Batch, CounterRow
+from broker.store.changes import LANE_READY, CounterRow
 from broker.store.stretches import Stretches
 
 _SLICE_S: Final = 0.003

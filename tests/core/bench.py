@@ -15,7 +15,7 @@ from broker.core.ledger import Ledger
 from broker.core.message import Admitted, Delivery
 from broker.core.queue import Queue
 from broker.core.settings import QueueName, QueueSettings
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from tests.core.dict_store import DictStore, run
 
 T = TypeVar("T")

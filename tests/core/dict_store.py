@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
-from broker.store.changes import LANE_READY, Batch, CounterRow, DeduplicationRow, LeaseRow, MessageRow
+from broker.store.batch import Batch
+from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
 
 
 class DictStore:

@@ -157,7 +157,8 @@ def test_an_attempt_id_that_is_used_again_stands_for_the_newer_receive(bench: Be
     bench.delete(fifo, one.receipt_handle)
     (newer,) = bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt")
     bench.delete(fifo, two.receipt_handle)
-    assert bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt") == [newer]
+    (again,) = bench.call(bench.engine.receive, fifo, 2, 30_000, "attempt")
+    assert again.receipt_handle == newer.receipt_handle
 
 
 @pytest.mark.usefixtures("small_windows")

@@ -3,7 +3,7 @@
 import sys
 
 from broker.cli import main
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.sqlite import SqliteStore
 
 _FIRST_BATCH = 60

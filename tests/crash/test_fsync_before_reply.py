@@ -113,7 +113,7 @@ def test_a_write_to_another_file_does_not_count(other: str) -> None:
 
 REUSE = """
 import sys
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message
 store = SqliteStore(sys.argv[1])

@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pytest
 
 from broker.clock import Chance, ManualClock
@@ -21,14 +20,16 @@ from broker.errors import ServiceUnavailable
 from broker.services.context import Call
 from broker.services.courier import Courier
 from broker.services.runtime import Runtime
-from broker.services.sqs.delete import DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry, delete_message_batch
+from broker.services.sqs.delete import delete_message_batch
+from broker.services.sqs.message_shapes import DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry
 from broker.services.timekeeper import Timekeeper
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.sqlite import SqliteStore
 
 NAME = QueueName("000000000000", "us-east-1", "q")
 MESSAGE = Admitted(b"body", "", (), None, None, None, "me", None)
+LATER = Admitted(b"body", "", (), 5_000, None, None, "me", None)
 
 
 class Faulty(SqliteStore):
@@ -181,9 +182,7 @@ async def test_a_moved_clock_is_on_disk_with_all_that_fell_due(harness: Harness)
         )
     )
     await asyncio.sleep(0)
-    await harness.call(
-        lambda: harness.runtime.engine.send(harness.queue, [msgspec.structs.replace(MESSAGE, delay_ms=5_000)])
-    )
+    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [LATER]))
     before_ms = harness.runtime.clock.now_ms()
     assert await timekeeper.advance(900_000) == before_ms + 900_000
     assert [d.first_received_at_ms for d in await poll] == [before_ms + 5_000]
@@ -260,9 +259,7 @@ async def test_a_moved_clock_lets_those_that_it_wakes_read_from_the_store(harnes
     timekeeper = Timekeeper(harness.runtime, harness.runtime.clock)
     waiting = poll(harness)
     await asyncio.sleep(0)
-    await harness.call(
-        lambda: harness.runtime.engine.send(harness.queue, [msgspec.structs.replace(MESSAGE, delay_ms=5_000)])
-    )
+    await harness.call(lambda: harness.runtime.engine.send(harness.queue, [LATER]))
     harness.queue.unload()
     before_ms = harness.runtime.clock.now_ms()
     await timekeeper.advance(900_000)

@@ -15,7 +15,7 @@ import uvloop
 from broker.app import Broker
 from broker.config import Config
 from broker.store.base import CommitFailed
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.commit_log import SEGMENT_NAMES
 from tests.conftest import MessageClock, RunningBroker
 from tests.sns.conftest import make_client as make_sns_client

@@ -13,7 +13,7 @@ from broker.services.sns.signatures import SigningKey
 from broker.services.sns.signer import KEY_KIND, Signer
 from broker.store import group_commit
 from broker.store.base import StoreError
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.sqlite import SqliteStore
 from tests.sns.endpoint import Endpoint
 from tests.sns.lives import Lives, dead_letters, lives

@@ -8,7 +8,7 @@ import pytest
 from broker.services.sns import push_state
 from broker.services.sns.push_state import ENDPOINT_KIND
 from broker.store.base import CommitFailed
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from tests.sns.inside import ACCOUNT, Inside, serve_inside
 from tests.sns.platforms import CREDENTIALS
 from tests.sqs.queues import refused

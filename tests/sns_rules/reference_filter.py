@@ -11,7 +11,7 @@ from decimal import ROUND_FLOOR, Decimal
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 
 View = dict[str, list[Any]]  # the scalars behind each name
 

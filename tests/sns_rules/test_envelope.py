@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.core.content import Attribute
 from broker.core.errors import InvalidMessageContents
-from broker.core.message import Attribute
 from broker.services.sns.envelope import (
     Envelope,
     Notification,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.filtering.policy import FilterInput, FilterPolicy, Scope, compile_filter
 from broker.services.filtering.refused import PolicyRefused
 from broker.services.sns.errors import FilterPolicyLimitExceeded

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.filtering.policy import FilterInput, Scope, compile_filter
 from broker.services.filtering.refused import PolicyRefused
 from tests.sns_rules import reference_filter

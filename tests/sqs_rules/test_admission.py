@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from broker.core.admission import admit, require_fifo_ids
+from broker.core.content import Attribute
 from broker.core.errors import InvalidMessageContents, InvalidParameterValue, MissingParameter
-from broker.core.message import Admitted, Attribute
+from broker.core.message import Admitted
 from broker.core.settings import QueueSettings
 from broker.errors import AwsError
 

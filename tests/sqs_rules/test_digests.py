@@ -8,7 +8,7 @@ import hashlib
 
 import pytest
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.digests import attributes_md5
 
 

@@ -2,10 +2,9 @@
 
 import pytest
 
+from broker.core.content import Attribute
 from broker.core.errors import InvalidParameterValue, UnsupportedOperation
-from broker.core.message import Attribute
 from broker.services.sqs.message_attributes import (
-    MessageAttributeValue,
     given_bytes,
     read_attributes,
     read_trace_header,
@@ -13,6 +12,7 @@ from broker.services.sqs.message_attributes import (
     select,
     selector,
 )
+from broker.services.sqs.message_shapes import MessageAttributeValue
 
 
 def string(value: str, data_type: str = "String") -> MessageAttributeValue:

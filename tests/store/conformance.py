@@ -16,16 +16,8 @@ from typing import Any, TypeVar
 import pytest
 
 from broker.store.base import AcceptedPage, Page, Recovered, Store, StoredMessage, StoreError, StoreUnusable
-from broker.store.changes import (
-    LANE_LATER,
-    LANE_READY,
-    Batch,
-    CounterRow,
-    DeduplicationRow,
-    LeaseRow,
-    MessageRow,
-    MoveRow,
-)
+from broker.store.batch import Batch
+from broker.store.changes import LANE_LATER, LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
 
 T = TypeVar("T")
 PLENTY = 1 << 40

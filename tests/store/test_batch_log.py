@@ -8,7 +8,8 @@ import pytest
 
 from broker.store import batch_log
 from broker.store.base import Recovered
-from broker.store.changes import Batch, CounterRow
+from broker.store.batch import Batch
+from broker.store.changes import CounterRow
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters
 from tests.store.inside import connection_of

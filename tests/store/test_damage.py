@@ -11,7 +11,7 @@ import pytest
 
 from broker.store import schema, sqlite_reads
 from broker.store.base import CommitUncertain, StoreError, StoreUnusable
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.commit_log import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import ids, message, read

@@ -15,7 +15,7 @@ import pytest
 
 from broker.store import commit_log, database
 from broker.store.base import CommitFailed, CommitUncertain, StoreError, StoreUnusable
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.commit_log import CommitLog, read_commits
 from broker.store.database import Database
 from broker.store.directory import Directory
@@ -398,7 +398,7 @@ def test_a_full_disk_gets_back_what_the_commit_log_does_not_need(
 CHILD = """
 import sys
 import threading
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.commit_log import CommitLog, read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message

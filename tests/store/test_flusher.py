@@ -10,7 +10,7 @@ import pytest
 from broker.clock import process_time_s
 from broker.store import flusher as module
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.flusher import Flusher
 from tests.store.conformance import counters, message
 

@@ -14,7 +14,7 @@ from broker.clock import ManualClock
 from broker.errors import ServiceUnavailable
 from broker.store import group_commit
 from broker.store.base import CommitFailed, CommitUncertain
-from broker.store.changes import Batch
+from broker.store.batch import Batch
 from broker.store.disk_pace import DiskPace
 from broker.store.group_commit import GroupCommit
 from broker.store.sqlite import SqliteStore

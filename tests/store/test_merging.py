@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.store import schema
-from broker.store.changes import LANE_LATER, Batch, CounterRow, DeduplicationRow, MoveRow, merged
+from broker.store.batch import Batch, merged
+from broker.store.changes import LANE_LATER, CounterRow, DeduplicationRow, MoveRow
 from broker.store.sqlite_writer import Writer
 from tests.core.dict_store import DictStore
 from tests.store.conformance import lease, message

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from broker.store import stretches
-from broker.store.changes import LANE_READY, Batch, MoveRow
+from broker.store.batch import Batch
+from broker.store.changes import LANE_READY, MoveRow
 from broker.store.sqlite import SqliteStore
 from broker.store.stretches import Stretches
 from tests.store.conformance import PLENTY, ids, message, read

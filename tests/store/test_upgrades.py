@@ -8,7 +8,8 @@ import pytest
 
 from broker.store import schema
 from broker.store.base import Recovered
-from broker.store.changes import Batch, DeduplicationRow
+from broker.store.batch import Batch
+from broker.store.changes import DeduplicationRow
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters, read
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from broker.clock import Chance
 from broker.core.errors import InvalidParameterValue, MissingParameter, QueueDoesNotExist
 from broker.errors import AwsError
 from broker.services.context import Call
@@ -14,7 +15,7 @@ from broker.wire.http import HttpRequest, HttpResponse
 from broker.wire.router import Router
 
 NAMESPACE = "http://pigeons.example/doc/2026-11-24/"
-REQUEST_ID = "00000000-0000-4000-8000-000000000001"
+REQUEST_ID = "00000000-0000-4000-8000-00009e3779b1"  # what a new source makes of zeros
 
 
 def not_of_its_type(name: str, text: str, expected: str) -> AwsError:
@@ -93,10 +94,9 @@ async def rest(call: Call, request: RestRequest) -> None:
 class _Runtime:
     """Nothing is ever pending, and every request has the same id."""
 
-    class chance:  # noqa: N801
-        @staticmethod
-        def uuid() -> str:
-            return REQUEST_ID
+    @property
+    def chance(self) -> Chance:
+        return Chance(bytes)
 
     durable: Callable[[], "asyncio.Future[None] | None"] = staticmethod(lambda: None)
     park: Callable[[Any], bool] = staticmethod(lambda _callback: False)

@@ -3,9 +3,13 @@
 import msgspec
 import pytest
 
-from broker.services.sqs.message_attributes import ReceivedAttributeValue
-from broker.services.sqs.receive import Message, ReceiveMessageResult
-from broker.services.sqs.send import SendMessageBatchResult, SendMessageBatchResultEntry
+from broker.services.sqs.message_shapes import (
+    Message,
+    ReceivedAttributeValue,
+    ReceiveMessageResult,
+    SendMessageBatchResult,
+    SendMessageBatchResultEntry,
+)
 from broker.wire.reply_size import compile_size
 
 

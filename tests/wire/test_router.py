@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from broker.clock import Chance
 from broker.core.errors import MissingParameter
 from broker.errors import ServiceUnavailable
 from broker.services.context import Call
@@ -25,10 +26,10 @@ class PendingRuntime:
 
     def __init__(self) -> None:
         self.futures: list[asyncio.Future[None]] = []
-        self.chance = self
 
-    def uuid(self) -> str:
-        return REQUEST_ID
+    @property
+    def chance(self) -> Chance:
+        return Chance(bytes)
 
     def durable(self) -> "asyncio.Future[None] | None":
         self.futures.append(asyncio.get_running_loop().create_future())

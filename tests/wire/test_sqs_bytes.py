@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from broker.services.sqs import SERVICE
-from broker.services.sqs.batches import BatchResultErrorEntry
-from broker.services.sqs.message_attributes import MessageAttributeValue, ReceivedAttributeValue
-from broker.services.sqs.receive import Message, ReceiveMessageResult
-from broker.services.sqs.send import (
+from broker.services.sqs.message_shapes import (
+    BatchResultErrorEntry,
+    Message,
+    MessageAttributeValue,
+    ReceivedAttributeValue,
+    ReceiveMessageResult,
     SendMessageBatchRequestEntry,
     SendMessageBatchResult,
     SendMessageBatchResultEntry,

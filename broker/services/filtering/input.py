@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.filtering.values import Leaf, Values, read_leaf, read_number
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")

@@ -9,7 +9,8 @@ from typing import Any, Final
 import orjson
 
 from broker.core.admission import admit
-from broker.core.message import Admitted, Attribute
+from broker.core.content import Attribute
+from broker.core.message import Admitted
 from broker.core.settings import queue_name_of_arn
 from broker.errors import AwsError
 from broker.services.function_events import FunctionEvent, encode, events_queue

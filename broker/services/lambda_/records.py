@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from broker.core.message import Attribute, Delivery
+from broker.core.content import Attribute
+from broker.core.message import Delivery
 from broker.services.digests import attributes_md5
 from broker.services.filtering.patterns import matches_pattern
 from broker.services.lambda_.mapping import MappingRecord

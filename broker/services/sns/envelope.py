@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from broker.core.admission import Body, characters_allowed
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 
 _EVENT_VERSION: Final = "1.0"
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import orjson
 
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.sns.errors import InvalidParameter, ParameterValueInvalid
 from broker.services.sns.topic import MESSAGE_BYTES_DEFAULT, Topic
 

@@ -7,8 +7,9 @@ import logging
 from typing import Final
 
 from broker.core.admission import Body, admit, require_fifo_ids
+from broker.core.content import Attribute
 from broker.core.engine import Engine
-from broker.core.message import Admitted, Attribute
+from broker.core.message import Admitted
 from broker.core.queue import Queue
 from broker.core.settings import QueueName
 from broker.errors import AwsError, ServiceUnavailable

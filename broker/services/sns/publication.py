@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from broker.core.admission import Body
-from broker.core.message import Attribute
+from broker.core.content import Attribute
 from broker.services.filtering.policy import FilterInput, FilterPolicy
 from broker.services.sns.envelope import Envelope, LambdaEvent, Notification, Signature, timestamp_text
 from broker.services.sns.signatures import notification_text

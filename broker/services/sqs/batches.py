@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import msgspec
-
 from broker.core.limits import MESSAGE_BYTES_MAX
 from broker.errors import AwsError, told
 from broker.services.sqs.errors import (
@@ -18,6 +16,7 @@ from broker.services.sqs.errors import (
     InvalidBatchEntryId,
     TooManyEntriesInBatchRequest,
 )
+from broker.services.sqs.message_shapes import BatchResultErrorEntry
 
 ENTRIES_MAX: Final = 10
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -28,15 +27,6 @@ class Entry(Protocol):
 
     @property
     def id(self) -> str: ...
-
-
-class BatchResultErrorEntry(msgspec.Struct, rename="pascal"):
-    """An entry that failed. `code` is the Query protocol's in both protocols."""
-
-    id: str
-    sender_fault: bool
-    code: str
-    message: str
 
 
 def check_entries(entries: Sequence[Entry], kind: str) -> None:

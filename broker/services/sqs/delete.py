@@ -1,51 +1,32 @@
 """DeleteMessage and DeleteMessageBatch."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
 from broker.core.settings import QueueName
 from broker.errors import AwsError
 from broker.services.context import Call
-from broker.services.operation import QueryName
-from broker.services.sqs.batches import BatchResultErrorEntry, check_entries, failed
+from broker.services.sqs.batches import check_entries, failed
+from broker.services.sqs.message_shapes import (
+    BatchResultErrorEntry,
+    DeleteMessageBatchRequest,
+    DeleteMessageBatchRequestEntry,
+    DeleteMessageBatchResult,
+    DeleteMessageBatchResultEntry,
+    DeleteMessageRequest,
+)
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 
 _ENTRY: Final = "DeleteMessageBatchRequestEntry"
 
 
-class DeleteMessageRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    receipt_handle: str
-
-
 @SERVICE.operation("DeleteMessage", DeleteMessageRequest)
 async def delete_message(call: Call, request: DeleteMessageRequest) -> None:
     """Delete a received message; deleting it again succeeds."""
     await call.runtime.call(_delete, call, queue_name(call, request.queue_url), request.receipt_handle)
-
-
-class DeleteMessageBatchRequestEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    receipt_handle: str
-
-
-class DeleteMessageBatchRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    entries: Annotated[list[DeleteMessageBatchRequestEntry], QueryName(_ENTRY)] | None = None
-
-
-class DeleteMessageBatchResultEntry(msgspec.Struct, rename="pascal"):
-    id: str
-
-
-class DeleteMessageBatchResult(msgspec.Struct, rename="pascal", kw_only=True):
-    successful: Annotated[list[DeleteMessageBatchResultEntry], QueryName("DeleteMessageBatchResultEntry")]
-    failed: Annotated[list[BatchResultErrorEntry], QueryName("BatchResultErrorEntry")] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
 
 
 @SERVICE.operation("DeleteMessageBatch", DeleteMessageBatchRequest, DeleteMessageBatchResult)

@@ -6,13 +6,11 @@ Their size and characters are checked at admission. Source: SQS Developer Guide,
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
-
+from broker.core.content import Attribute
 from broker.core.errors import InvalidParameterValue, UnsupportedOperation
-from broker.core.message import Attribute
-from broker.services.operation import LARGE, QueryName
+from broker.services.sqs.message_shapes import MessageAttributeValue, ReceivedAttributeValue
 
 ATTRIBUTES_MAX: Final = 10
 TRACE_HEADER: Final = "AWSTraceHeader"
@@ -27,24 +25,6 @@ _LEAST: Final = Decimal("-1e128")
 _MOST: Final = Decimal("1e126")
 
 Select = Callable[[str], bool]
-
-
-class MessageAttributeValue(msgspec.Struct, rename="pascal", kw_only=True):
-    """A message attribute as it is sent. The list values are AWS's for the future, and refused."""
-
-    data_type: str = ""
-    string_value: str | None = None
-    binary_value: bytes | None = None
-    string_list_values: Annotated[list[str], QueryName("StringListValue")] | None = None
-    binary_list_values: Annotated[list[bytes], QueryName("BinaryListValue")] | None = None
-
-
-class ReceivedAttributeValue(msgspec.Struct, rename="pascal", kw_only=True):
-    """A message attribute as it is received."""
-
-    string_value: Annotated[str, LARGE] | msgspec.UnsetType = msgspec.UNSET
-    binary_value: Annotated[bytes, LARGE] | msgspec.UnsetType = msgspec.UNSET
-    data_type: str
 
 
 def read_attributes(given: Mapping[str, MessageAttributeValue] | None) -> tuple[Attribute, ...]:

@@ -1,7 +1,7 @@
 """ReceiveMessage."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -10,16 +10,9 @@ from broker.core.errors import InvalidParameterValue
 from broker.core.message import Delivery
 from broker.services.context import Call
 from broker.services.digests import attributes_md5
-from broker.services.operation import LARGE, QueryName
 from broker.services.sqs.errors import InvalidAttributeName
-from broker.services.sqs.message_attributes import (
-    TRACE_HEADER,
-    ReceivedAttributeValue,
-    Select,
-    received,
-    select,
-    selector,
-)
+from broker.services.sqs.message_attributes import TRACE_HEADER, Select, received, select, selector
+from broker.services.sqs.message_shapes import Message, ReceiveMessageRequest, ReceiveMessageResult
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 from broker.services.sqs.visibility import VISIBILITY_S_MAX
@@ -42,35 +35,6 @@ _SYSTEM_ATTRIBUTES: Final = frozenset(
     }
 )
 _NONE: Final[frozenset[str]] = frozenset()
-
-
-class ReceiveMessageRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    attribute_names: Annotated[list[str], QueryName("AttributeName")] | None = None  # the older name of the next
-    message_system_attribute_names: Annotated[list[str], QueryName("MessageSystemAttributeName")] | None = None
-    message_attribute_names: Annotated[list[str], QueryName("MessageAttributeName")] | None = None
-    max_number_of_messages: int | None = None
-    visibility_timeout: int | None = None
-    wait_time_seconds: int | None = None
-    receive_request_attempt_id: str | None = None
-
-
-class Message(msgspec.Struct, rename="pascal", kw_only=True):
-    message_id: str
-    receipt_handle: str
-    md5_of_body: str = msgspec.field(name="MD5OfBody")
-    body: Annotated[str, LARGE]
-    attributes: Annotated[dict[str, str], QueryName("Attribute", "Name", "Value")] | msgspec.UnsetType = msgspec.UNSET
-    md5_of_message_attributes: str | msgspec.UnsetType = msgspec.field(
-        default=msgspec.UNSET, name="MD5OfMessageAttributes"
-    )
-    message_attributes: (
-        Annotated[dict[str, ReceivedAttributeValue], QueryName("MessageAttribute", "Name", "Value")] | msgspec.UnsetType
-    ) = msgspec.UNSET
-
-
-class ReceiveMessageResult(msgspec.Struct, rename="pascal", kw_only=True):
-    messages: Annotated[list[Message], QueryName("Message")] | msgspec.UnsetType = msgspec.UNSET
 
 
 @SERVICE.operation("ReceiveMessage", ReceiveMessageRequest, ReceiveMessageResult)

@@ -1,55 +1,33 @@
 """SendMessage and SendMessageBatch."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
 from broker.core.admission import admit, require_fifo_ids
+from broker.core.content import Attribute
 from broker.core.engine import Engine
-from broker.core.message import Admitted, Attribute, Sent
+from broker.core.message import Admitted, Sent
 from broker.core.settings import QueueName, QueueSettings
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.digests import attributes_md5
-from broker.services.operation import QueryName
-from broker.services.sqs.batches import BatchResultErrorEntry, check_bytes, check_entries, failed
-from broker.services.sqs.message_attributes import (
-    MessageAttributeValue,
-    given_bytes,
-    read_attributes,
-    read_trace_header,
-    text_bytes,
+from broker.services.sqs.batches import check_bytes, check_entries, failed
+from broker.services.sqs.message_attributes import given_bytes, read_attributes, read_trace_header, text_bytes
+from broker.services.sqs.message_shapes import (
+    BatchResultErrorEntry,
+    SendMessageBatchRequest,
+    SendMessageBatchRequestEntry,
+    SendMessageBatchResult,
+    SendMessageBatchResultEntry,
+    SendMessageRequest,
+    SendMessageResult,
 )
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 
 _ENTRY: Final = "SendMessageBatchRequestEntry"
-
-MessageAttributes = Annotated[dict[str, MessageAttributeValue], QueryName("MessageAttribute", "Name", "Value")]
-SystemAttributes = Annotated[dict[str, MessageAttributeValue], QueryName("MessageSystemAttribute", "Name", "Value")]
-
-
-class SendMessageRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    message_body: str
-    delay_seconds: int | None = None
-    message_attributes: MessageAttributes | None = None
-    message_system_attributes: SystemAttributes | None = None
-    message_deduplication_id: str | None = None
-    message_group_id: str | None = None
-
-
-class SendMessageResult(msgspec.Struct, rename="pascal", kw_only=True):
-    md5_of_message_body: str = msgspec.field(name="MD5OfMessageBody")
-    md5_of_message_attributes: str | msgspec.UnsetType = msgspec.field(
-        default=msgspec.UNSET, name="MD5OfMessageAttributes"
-    )
-    md5_of_message_system_attributes: str | msgspec.UnsetType = msgspec.field(
-        default=msgspec.UNSET, name="MD5OfMessageSystemAttributes"
-    )
-    message_id: str
-    sequence_number: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @SERVICE.operation("SendMessage", SendMessageRequest, SendMessageResult)
@@ -63,41 +41,6 @@ async def send_message(call: Call, request: SendMessageRequest) -> SendMessageRe
         md5_of_message_system_attributes=_md5_or_unset(trace),
         message_id=sent.message_id,
         sequence_number=sent.sequence_number or msgspec.UNSET,
-    )
-
-
-class SendMessageBatchRequestEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    message_body: str
-    delay_seconds: int | None = None
-    message_attributes: MessageAttributes | None = None
-    message_system_attributes: SystemAttributes | None = None
-    message_deduplication_id: str | None = None
-    message_group_id: str | None = None
-
-
-class SendMessageBatchRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    entries: Annotated[list[SendMessageBatchRequestEntry], QueryName(_ENTRY)] | None = None
-
-
-class SendMessageBatchResultEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    message_id: str
-    md5_of_message_body: str = msgspec.field(name="MD5OfMessageBody")
-    md5_of_message_attributes: str | msgspec.UnsetType = msgspec.field(
-        default=msgspec.UNSET, name="MD5OfMessageAttributes"
-    )
-    md5_of_message_system_attributes: str | msgspec.UnsetType = msgspec.field(
-        default=msgspec.UNSET, name="MD5OfMessageSystemAttributes"
-    )
-    sequence_number: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class SendMessageBatchResult(msgspec.Struct, rename="pascal", kw_only=True):
-    successful: Annotated[list[SendMessageBatchResultEntry], QueryName("SendMessageBatchResultEntry")]
-    failed: Annotated[list[BatchResultErrorEntry], QueryName("BatchResultErrorEntry")] | msgspec.UnsetType = (
-        msgspec.UNSET
     )
 
 

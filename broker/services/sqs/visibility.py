@@ -1,6 +1,6 @@
 """ChangeMessageVisibility and ChangeMessageVisibilityBatch."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -9,8 +9,14 @@ from broker.core.limits import VISIBILITY_MS_MAX
 from broker.core.settings import QueueName
 from broker.errors import AwsError
 from broker.services.context import Call
-from broker.services.operation import QueryName
-from broker.services.sqs.batches import BatchResultErrorEntry, check_entries, failed
+from broker.services.sqs.batches import check_entries, failed
+from broker.services.sqs.message_shapes import (
+    BatchResultErrorEntry,
+    ChangeMessageVisibilityBatchRequest,
+    ChangeMessageVisibilityBatchResult,
+    ChangeMessageVisibilityBatchResultEntry,
+    ChangeMessageVisibilityRequest,
+)
 from broker.services.sqs.queue_urls import queue_name
 from broker.services.sqs.service import SERVICE
 
@@ -18,41 +24,11 @@ VISIBILITY_S_MAX: Final = VISIBILITY_MS_MAX // 1000
 _ENTRY: Final = "ChangeMessageVisibilityBatchRequestEntry"
 
 
-class ChangeMessageVisibilityRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    receipt_handle: str
-    visibility_timeout: int
-
-
 @SERVICE.operation("ChangeMessageVisibility", ChangeMessageVisibilityRequest)
 async def change_message_visibility(call: Call, request: ChangeMessageVisibilityRequest) -> None:
     """Let a received message become visible 0 to 43,200 seconds from now."""
     name = queue_name(call, request.queue_url)
     await call.runtime.call(_change, call, name, request.receipt_handle, request.visibility_timeout)
-
-
-class ChangeMessageVisibilityBatchRequestEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    receipt_handle: str
-    visibility_timeout: int | None = None
-
-
-class ChangeMessageVisibilityBatchRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    queue_url: str | None = None
-    entries: Annotated[list[ChangeMessageVisibilityBatchRequestEntry], QueryName(_ENTRY)] | None = None
-
-
-class ChangeMessageVisibilityBatchResultEntry(msgspec.Struct, rename="pascal"):
-    id: str
-
-
-class ChangeMessageVisibilityBatchResult(msgspec.Struct, rename="pascal", kw_only=True):
-    successful: Annotated[
-        list[ChangeMessageVisibilityBatchResultEntry], QueryName("ChangeMessageVisibilityBatchResultEntry")
-    ]
-    failed: Annotated[list[BatchResultErrorEntry], QueryName("BatchResultErrorEntry")] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
 
 
 @SERVICE.operation(

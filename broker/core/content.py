@@ -1,0 +1,38 @@
+"""What was sent: all of a message but its body, in memory and as it is stored."""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Attribute(NamedTuple):
+    """A message attribute. `value` is the UTF-8 text, or the bytes of a Binary type (a data type that starts with Binary)."""
+
+    name: str
+    data_type: str  # String, Number or Binary, with an optional .label
+    value: bytes
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that was sent but the body. Written once; opaque to the store."""
+
+    message_id: str
+    sent_at_ms: int
+    sender: str
+    body_md5: str
+    attributes: tuple[Attribute, ...] = ()
+    trace_header: str | None = None
+    deduplication_id: str | None = None
+
+
+_content_encoder = msgspec.msgpack.Encoder()
+_content_decoder = msgspec.msgpack.Decoder(Content)
+
+
+def write_content(content: Content) -> bytes:
+    """The stored form of a content."""
+    return _content_encoder.encode(content)
+
+
+def read_content(stored: bytes) -> Content:
+    return _content_decoder.decode(stored)

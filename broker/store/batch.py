@@ -1,0 +1,151 @@
+"""A batch: the Changes of one transaction, merged."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+
+SMALL_ROWS: Final = 2_048
+SMALL_BYTES: Final = 512 * 1024
+
+
+class Batch:
+    """The Changes that one transaction will hold. Filled by the engine, read once by the store."""
+
+    __slots__ = (
+        "number",
+        "message_time_ms",
+        "messages",
+        "leases",
+        "moves",
+        "deleted",
+        "counters",
+        "deduplication",
+        "forgotten",
+        "resources",
+        "dropped",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number  # consecutive; the store keeps the last one committed
+        self.message_time_ms = 0  # the newest message time seen; set when the batch is cut
+        self.messages: dict[int, MessageRow] = {}
+        self.leases: dict[int, LeaseRow] = {}
+        self.moves: dict[int, MoveRow] = {}
+        self.deleted: set[int] = set()  # message ids that the store may hold
+        self.counters: dict[int, CounterRow] = {}
+        self.deduplication: list[DeduplicationRow] = []
+        self.forgotten: dict[int, int] = {}  # queue number -> deduplication entries up to this order have expired
+        self.resources: dict[tuple[str, str], bytes | None] = {}  # (kind, key) -> record, None: deleted
+        self.dropped: list[int] = []  # generations whose rows are to be cleared away
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(
+            self.messages
+            or self.leases
+            or self.deleted
+            or self.counters
+            or self.resources
+            or self.moves
+            or self.deduplication
+            or self.dropped
+            or self.forgotten
+            or self.message_time_ms
+        )
+
+    @property
+    def rows(self) -> int:
+        """How many rows it changes, about."""
+        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
+
+    @property
+    def message_bytes(self) -> int:
+        """Of the messages that arrive."""
+        return sum(len(row.content) + len(row.body) for row in self.messages.values())
+
+    def is_small(self) -> bool:
+        """Whether to write it down takes no more than some hundred microseconds."""
+        return (
+            self.rows <= SMALL_ROWS
+            and self.message_bytes <= SMALL_BYTES
+            and not self.resources  # records may be large, and are rare
+        )
+
+    def add_message(self, row: MessageRow) -> None:
+        """A message has arrived."""
+        self.messages[row.id] = row
+
+    def set_lease(self, row: LeaseRow) -> None:
+        """A message was delayed, received, moved, or its visibility changed."""
+        self.leases[row.id] = row
+
+    def move_message(self, row: MoveRow) -> None:
+        """A message now belongs to another queue, and so does its lease."""
+        lease = self.leases.get(row.id)
+        if lease is not None and lease.queue != row.queue:
+            self.leases[row.id] = lease._replace(queue=row.queue)
+        arrived = self.messages.get(row.id)
+        if arrived is None:
+            self.moves[row.id] = row
+        else:
+            self.messages[row.id] = arrived._replace(
+                queue=row.queue, lane=row.lane, order=row.order, enqueued_at_ms=row.enqueued_at_ms
+            )
+
+    def delete_message(self, message_id: int) -> None:
+        """A message is gone: consumed or expired."""
+        self.leases.pop(message_id, None)
+        self.moves.pop(message_id, None)
+        if self.messages.pop(message_id, None) is None:
+            self.deleted.add(message_id)
+
+    def set_counters(self, row: CounterRow) -> None:
+        self.counters[row.queue] = row
+
+    def add_deduplication(self, row: DeduplicationRow) -> None:
+        self.deduplication.append(row)
+
+    def forget_deduplication(self, queue: int, up_to: int) -> None:
+        """The entries of `queue` (a queue's number) up to this order have expired: none of them is looked up again."""
+        self.forgotten[queue] = max(up_to, self.forgotten.get(queue, 0))
+
+    def put_resource(self, kind: str, key: str, record: bytes) -> None:
+        """Create or replace the record of a named thing (a queue, a move task, later a topic)."""
+        self.resources[kind, key] = record
+
+    def delete_resource(self, kind: str, key: str) -> None:
+        self.resources[kind, key] = None
+
+    def drop_generation(self, queue: int) -> None:
+        """No row of this generation will be read again. Its counters go at once, its messages in slices after the commit."""
+        self.counters.pop(queue, None)
+        self.dropped.append(queue)
+
+    def absorb(self, later: "Batch") -> None:
+        """Become what this batch and the one that follows it come to together. `later` stays as it is."""
+        self.messages.update(later.messages)
+        self.leases.update(later.leases)
+        for row in later.moves.values():
+            self.move_message(row)
+        for message_id in later.deleted:
+            self.delete_message(message_id)
+        self.counters.update(later.counters)
+        for queue in later.dropped:
+            self.drop_generation(queue)
+        self.deduplication += later.deduplication
+        for queue, up_to in later.forgotten.items():
+            self.forget_deduplication(queue, up_to)
+        self.resources.update(later.resources)
+        self.number = later.number
+        self.message_time_ms = max(self.message_time_ms, later.message_time_ms)
+
+
+def merged(batches: Sequence[Batch]) -> Batch:
+    """What consecutive batches come to: what was sent and deleted among them is not in it. They stay as they are."""
+    if len(batches) == 1:
+        return batches[0]
+    whole = Batch(batches[0].number)
+    for batch in batches:
+        whole.absorb(batch)
+    return whole
