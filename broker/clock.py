@@ -102,7 +102,7 @@ class Chance:
             self._id_head = format_uuid(self.token())[:28]
         self._ids_left -= 1
         self._id = (self._id + _ID_STEP) & 0xFFFF_FFFF
-        return f"{self._id_head}{self._id:08x}"
+        return self._id_head + self._id.to_bytes(4, "big").hex()
 
     def percent(self) -> int:
         """A random number from 0 to 99."""

@@ -6,18 +6,23 @@ The handle holds everything that is needed, so the broker keeps no table of hand
 import binascii
 import struct
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 _FORM: Final = struct.Struct(">QQIQ")  # queue number, message id, receive number, received at
 _CHECKSUM_BYTES: Final = 14  # so that the whole is 42 bytes: 56 characters without padding
 _HANDLE_CHARACTERS: Final = 56
 
 
-class Receipt(NamedTuple):
-    queue: int
-    message: int
-    receive: int
-    received_at_ms: int
+class Receipt:
+    """One receive of a message."""
+
+    __slots__ = ("message", "queue", "receive", "received_at_ms")
+
+    def __init__(self, queue: int, message: int, receive: int, received_at_ms: int) -> None:
+        self.queue: Final = queue
+        self.message: Final = message
+        self.receive: Final = receive
+        self.received_at_ms: Final = received_at_ms
 
 
 class Receipts:

@@ -166,8 +166,9 @@ async def test_the_service_is_told_by_the_version_or_the_signature(
 ) -> None:
     runtime.durable = lambda: None  # type: ignore[method-assign, assignment, return-value]
     router = Router([_service("geese"), _service("swans")], runtime)  # type: ignore[arg-type]
-    request = query_request(**({"Version": version} if version else {}))
-    request.headers = {"authorization": f"AWS4-HMAC-SHA256 Credential=a/20261124/eu-west-1/{signed_for}/aws4_request"}
+    body = query_request(**({"Version": version} if version else {})).body
+    headers = {"authorization": f"AWS4-HMAC-SHA256 Credential=a/20261124/eu-west-1/{signed_for}/aws4_request"}
+    request = HttpRequest("POST", "/", "", headers, body, "http://localhost:4566")
     assert f"<Name>{served_by}</Name>".encode() in (await router.handle(request)).body
 
 

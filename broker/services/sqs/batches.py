@@ -37,11 +37,12 @@ def check_entries(entries: Sequence[Entry], kind: str) -> None:
         raise TooManyEntriesInBatchRequest(ENTRIES_MAX, len(entries))
     seen: set[str] = set()
     for entry in entries:
-        if not _ID.fullmatch(entry.id):
+        name = entry.id
+        if not _ID.fullmatch(name):
             raise InvalidBatchEntryId
-        if entry.id in seen:
-            raise BatchEntryIdsNotDistinct(entry.id)
-        seen.add(entry.id)
+        if name in seen:
+            raise BatchEntryIdsNotDistinct(name)
+        seen.add(name)
 
 
 def check_bytes(total: int) -> None:

@@ -39,13 +39,12 @@ def queue_name(call: Call, queue_url: str | None) -> QueueName:
     """The queue that a request's QueueUrl names. Raises MissingParameter, InvalidAddress."""
     if not queue_url:
         raise MissingParameter("QueueUrl")
-    address = _read(queue_url) if len(queue_url) <= _LENGTH_MAX else None
-    if address is None:
+    name = None
+    if len(queue_url) <= _LENGTH_MAX:
+        name = _name(queue_url, call.base_url, call.account, call.region)
+    if name is None:
         raise InvalidAddress(queue_url)
-    region = address.path_region
-    if region is None and address.host_region is not None and address.host != _host(call.base_url):
-        region = address.host_region
-    return QueueName(address.account or call.account, region or call.region, address.name)
+    return name
 
 
 def queue_url(call: Call, name: QueueName) -> str:
@@ -54,6 +53,17 @@ def queue_url(call: Call, name: QueueName) -> str:
 
 
 @lru_cache(maxsize=16_384)
+def _name(queue_url: str, base_url: str, account: str, region: str) -> QueueName | None:
+    """What it names for a caller of this account and region."""
+    address = _read(queue_url)
+    if address is None:
+        return None
+    other_region = address.path_region
+    if other_region is None and address.host_region is not None and address.host != _host(base_url):
+        other_region = address.host_region
+    return QueueName(address.account or account, other_region or region, address.name)
+
+
 def _read(queue_url: str) -> _Address | None:
     if _BARE_NAME.fullmatch(queue_url):
         return _Address("", None, None, None, queue_url)
