@@ -62,8 +62,8 @@ class StandardQueue(StandardReads):
 
     def _select_in_order(self, selection: Selection, count: int, now_ms: int) -> None:
         group = self.waiting.groups.get(None)
-        timed = self.timed.visible(now_ms)
-        head = next(timed, None)
+        timed = self.timed.visible(now_ms) if self.timed.is_due(now_ms) else None
+        head = None if timed is None else next(timed, None)
         work = 0
         while len(selection.picked) < count and work < limits.DEAD_LETTERS_PER_CALL + count:
             work += 1
@@ -72,7 +72,7 @@ class StandardQueue(StandardReads):
                 head is None or (fresh.enqueued_at_ms, fresh.id) <= (head.visible_at_ms, head.id)
             ):
                 self.sort_out(self.take_waiting(fresh), selection, now_ms)
-            elif head is not None:
+            elif timed is not None and head is not None:
                 self.sort_out(head, selection, now_ms)
                 head = next(timed, None)
             else:

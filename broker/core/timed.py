@@ -22,10 +22,11 @@ _LAST: Final = 1 << 62
 class Timed:
     """See the module's text. A new queue's window is `done`; an unloaded one starts before everything."""
 
-    __slots__ = ("_sorted", "_unsorted", "_unsorted_from_ms", "by_id", "edge", "done")
+    __slots__ = ("_sorted", "_sorted_from_ms", "_unsorted", "_unsorted_from_ms", "by_id", "edge", "done")
 
     def __init__(self, done: bool) -> None:
         self._sorted: SortedList[Key] = SortedList()
+        self._sorted_from_ms = _LAST  # as below
         self._unsorted: dict[int, Key] = {}
         self._unsorted_from_ms = _LAST  # none of them becomes visible earlier
         self.by_id: dict[int, Message] = {}
@@ -62,8 +63,13 @@ class Timed:
         if self._unsorted_from_ms <= until_ms:
             self._sorted.update(self._unsorted.values())
             self._unsorted.clear()
+            self._sorted_from_ms = min(self._sorted_from_ms, self._unsorted_from_ms)
             self._unsorted_from_ms = _LAST
         return self._sorted
+
+    def is_due(self, now_ms: int) -> bool:
+        """False: no message here is visible by now_ms, without a look at any."""
+        return self._sorted_from_ms <= now_ms or self._unsorted_from_ms <= now_ms
 
     def reaches(self, now_ms: int) -> bool:
         """Whether every message that is visible by now_ms is in memory."""
@@ -73,6 +79,7 @@ class Timed:
         """A page arrived: these lie beyond the edge, which moves on to `edge` (None: nothing lies beyond any more)."""
         for message in messages:
             self._sorted.add((message.visible_at_ms, message.id))
+            self._sorted_from_ms = min(self._sorted_from_ms, message.visible_at_ms)
             self.by_id[message.id] = message
         if edge is None:
             self.done = True
@@ -81,11 +88,16 @@ class Timed:
 
     def first_visible(self, now_ms: int) -> Message | None:
         """The head, if it is available."""
+        if not self.is_due(now_ms):
+            return None
         keys = self._in_order(now_ms)
-        return self.by_id[keys[0][1]] if keys and keys[0][0] <= now_ms else None
+        self._sorted_from_ms = keys[0][0] if keys else _LAST
+        return self.by_id[keys[0][1]] if self._sorted_from_ms <= now_ms else None
 
     def visible(self, now_ms: int) -> Iterator[Message]:
         """The available head, in order. The window must not change while this is read."""
+        if self.first_visible(now_ms) is None:
+            return
         for visible_at_ms, message_id in self._in_order(now_ms):
             if visible_at_ms > now_ms:
                 return
