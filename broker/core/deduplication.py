@@ -29,12 +29,15 @@ _PAGE_ENTRIES: Final = 4_096  # of a read: 1 ms of the event loop
 _BEYOND_ALL: Final = 1 << 62
 
 
-class Entry(NamedTuple):
+class Entry:
     """An accepted deduplication ID and what its sender was told."""
 
-    sent_at_ms: int
-    message_id: str
-    order: int
+    __slots__ = ("message_id", "order", "sent_at_ms")
+
+    def __init__(self, sent_at_ms: int, message_id: str, order: int) -> None:
+        self.sent_at_ms: Final = sent_at_ms
+        self.message_id: Final = message_id
+        self.order: Final = order
 
 
 def digest_of(scope: str | None, deduplication_id: str) -> bytes:
