@@ -212,9 +212,10 @@ class Flusher:
         return self._bytes >= WAITING_BYTES_MAX or self._rows >= WAITING_ROWS_MAX
 
     def _flushed_to(self, number: int) -> None:
-        """What was taken is in the database."""
+        """What was taken is in the database: it refuses nothing any more, and who is told of it may commit."""
         self._taken = []
         self._flushed = number
+        self._refused = None
         if self._waiting:
             self._due_at_s = process_time_s() + _LAG_S
         served = [reader for at, reader in self._readers if at <= number]

@@ -278,6 +278,26 @@ def test_what_was_refused_is_kept_in_its_place_and_tried_again(flusher: Flusher,
     assert database.messages == [[3]]
 
 
+def test_who_is_told_that_all_is_flushed_may_commit_again(flusher: Flusher, database: Database) -> None:
+    database.fails = lambda: CommitFailed("no room", disk_full=True)
+    flusher.add(sends(1, 1), 1)
+    with pytest.raises(CommitFailed):
+        flusher.flush()
+    database.fails = lambda: None
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        syncing.set()
+        assert go_on.wait(SOON_S)
+
+    database.sync_fails = slow
+    flusher.want_durable(1)
+    flusher.flush()
+    assert syncing.wait(SOON_S)
+    flusher.check()
+    go_on.set()
+
+
 def test_what_was_refused_is_tried_again_without_being_asked_for(
     flusher: Flusher, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
