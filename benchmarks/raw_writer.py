@@ -17,7 +17,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import uvloop
 
@@ -36,6 +36,10 @@ from broker.store.writer_thread import WriterThread
 
 REQUEST_US: Final = 20
 _EACH: Final = 10  # messages of a request
+_PARTS: Final = (
+    *("number", "message_time_ms", "messages", "leases", "moves", "deleted", "counters", "deduplication", "forgotten"),
+    *("resources", "dropped"),
+)
 
 
 class Recording(NamedTuple):
@@ -150,13 +154,24 @@ def _committed(under_way: "asyncio.Future[None]", _result: None, failure: BaseEx
         under_way.set_exception(failure)
 
 
+def _parts(batch: Batch) -> dict[str, Any]:
+    return {name: getattr(batch, name) for name in _PARTS}
+
+
+def _batch(parts: dict[str, Any]) -> Batch:
+    batch = Batch(parts["number"])
+    for name, part in parts.items():
+        setattr(batch, name, part)
+    return batch
+
+
 def main() -> None:
     """The command."""
     what, path = sys.argv[1], Path(sys.argv[2])
     if what == "record":
-        path.write_bytes(pickle.dumps(uvloop.run(record(sys.argv[3]))))
+        path.write_bytes(pickle.dumps([_parts(batch) for batch in uvloop.run(record(sys.argv[3]))]))
     else:
-        print(*uvloop.run(replay(pickle.loads(path.read_bytes()), path.parent)))
+        print(*uvloop.run(replay([_batch(parts) for parts in pickle.loads(path.read_bytes())], path.parent)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
 
 SMALL_ROWS: Final = 2_048
@@ -84,13 +86,13 @@ class Batch:
         """A message now belongs to another queue, and so does its lease."""
         lease = self.leases.get(row.id)
         if lease is not None and lease.queue != row.queue:
-            self.leases[row.id] = lease._replace(queue=row.queue)
+            self.leases[row.id] = replace(lease, queue=row.queue)
         arrived = self.messages.get(row.id)
         if arrived is None:
             self.moves[row.id] = row
         else:
-            self.messages[row.id] = arrived._replace(
-                queue=row.queue, lane=row.lane, order=row.order, enqueued_at_ms=row.enqueued_at_ms
+            self.messages[row.id] = replace(
+                arrived, queue=row.queue, lane=row.lane, order=row.order, enqueued_at_ms=row.enqueued_at_ms
             )
 
     def delete_message(self, message_id: int) -> None:

@@ -8,7 +8,9 @@ A *queue* here is a number, the queue's current generation. Purging gives a queu
 the store then clears away in slices: nothing that refers to a dropped generation is ever read again.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 # Became available when it arrived. Within a lane, order and enqueue time grow together, and what a later batch adds to a queue's
 # LANE_READY has a larger order than all before.
@@ -16,7 +18,7 @@ LANE_READY: Final = 0
 LANE_LATER: Final = 1  # arrived delayed, or was moved in from another queue
 
 
-class MessageRow(NamedTuple):
+class MessageRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A message as it arrived. Immutable but for `queue`, `lane`, `order` and `enqueued_at_ms`, which a move replaces."""
 
     id: int  # global sequence number, never reused; grows with arrival
@@ -31,7 +33,7 @@ class MessageRow(NamedTuple):
     body: bytes
 
 
-class LeaseRow(NamedTuple):
+class LeaseRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The timed state of a message: it exists once a message was delayed, received or moved. `visible_at_ms` may be past."""
 
     id: int
@@ -42,7 +44,7 @@ class LeaseRow(NamedTuple):
     source: str | None  # ARN of the queue whose redrive policy moved it here
 
 
-class MoveRow(NamedTuple):
+class MoveRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A message's new place. Its body and content stay where they are."""
 
     id: int
@@ -52,7 +54,7 @@ class MoveRow(NamedTuple):
     enqueued_at_ms: int
 
 
-class CounterRow(NamedTuple):
+class CounterRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What recovery must know of a queue without reading its messages."""
 
     queue: int
@@ -65,7 +67,7 @@ class CounterRow(NamedTuple):
     grouped: bool  # some message has carried a message group ID
 
 
-class DeduplicationRow(NamedTuple):
+class DeduplicationRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An accepted deduplication ID. `queue` is the queue's number, not a generation: a purge does not forget."""
 
     queue: int

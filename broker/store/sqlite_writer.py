@@ -6,17 +6,20 @@ again. This module decides what an error of SQLite means for a transaction; it k
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import astuple
 
 from broker.clock import process_time_s
 from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
-from broker.store.changes import LANE_READY, CounterRow
+from broker.store.changes import LANE_READY, CounterRow, MessageRow, MoveRow
 from broker.store.stretches import Stretches
 
 _SLICE_S: Final = 0.003
@@ -54,9 +57,9 @@ class Writer:
         recovered = Recovered(batch_number=batch_number, message_time_ms=self._log.message_time_ms, secret=secret)
         for kind, key, record in execute(sql.READ_RESOURCES):
             recovered.resources[kind, key] = record
-        for row in execute(sql.READ_COUNTERS):
-            counters = CounterRow._make(row)
-            recovered.counters[counters.queue] = counters._replace(grouped=bool(counters.grouped))
+        for *counters, grouped in execute(sql.READ_COUNTERS):
+            row = msgspec.convert((*counters, bool(grouped)), CounterRow)
+            recovered.counters[row.queue] = row
         recovered.counters.update(self._log.counters)
         return recovered
 
@@ -81,29 +84,28 @@ class Writer:
             self._write(batch)
             self.connection.execute(sql.PUT_BATCH, self._log.row(batch))
             if full:
-                self._put(sql.PUT_COUNTERS, self._log.older_than(batch))
+                self._put(sql.PUT_COUNTERS, map(astuple, self._log.older_than(batch)))
                 self.connection.execute(sql.DELETE_BATCHES, (batch.number,))
         self._log.committed(batch, emptied=full)
 
     def _write(self, batch: Batch) -> None:
         if batch.messages:
             arrived = batch.messages.values()
-            self._put(sql.PUT_MESSAGE, ((self._stretch(row[1], row[2], batch.number), *row[:7]) for row in arrived))
-            self._put(sql.PUT_BODY, ((row[0], row[7]) for row in arrived))
+            self._put(sql.PUT_MESSAGE, ((self._stretch(row, batch), *astuple(row)[:7]) for row in arrived))
+            self._put(sql.PUT_BODY, ((row.id, row.body) for row in arrived))
         if batch.moves:
             moved = batch.moves.values()
-            self._put(sql.MOVE_MESSAGE, ((*row, self._stretch(row[1], row[2], batch.number)) for row in moved))
-            self._put(sql.MOVE_LEASE, (row[:2] for row in moved))
+            self._put(sql.MOVE_MESSAGE, ((*astuple(row), self._stretch(row, batch)) for row in moved))
+            self._put(sql.MOVE_LEASE, ((row.id, row.queue) for row in moved))
         if batch.leases:
-            self._put(sql.PUT_LEASE, batch.leases.values())
+            self._put(sql.PUT_LEASE, map(astuple, batch.leases.values()))
         if batch.deleted:
             self._delete_messages(sorted(batch.deleted))
         if batch.dropped:
-            generations = [(queue,) for queue in batch.dropped]
-            self._put(sql.DELETE_COUNTERS, generations)
-            self._put(sql.DROP_GENERATION, generations)
+            self.connection.execute(sql.DELETE_COUNTERS, (_json(batch.dropped),))
+            self._put(sql.DROP_GENERATION, [(queue,) for queue in batch.dropped])
         if batch.deduplication:
-            self._put(sql.PUT_DEDUPLICATION, batch.deduplication)
+            self._put(sql.PUT_DEDUPLICATION, map(astuple, batch.deduplication))
         if batch.forgotten:
             self._put(sql.FORGET, batch.forgotten.items())
         if batch.resources:
@@ -111,14 +113,13 @@ class Writer:
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
 
-    def _stretch(self, queue: int, lane: int, batch_number: int) -> int:
-        return self._stretches.place(queue, batch_number) if lane == LANE_READY else 0
+    def _stretch(self, row: MessageRow | MoveRow, batch: Batch) -> int:
+        return self._stretches.place(row.queue, batch.number) if row.lane == LANE_READY else 0
 
-    def _delete_messages(self, ids: Iterable[int]) -> None:
-        rows = [(message_id,) for message_id in ids]
-        self._put(sql.DELETE_MESSAGE, rows)
-        self._put(sql.DELETE_BODY, rows)
-        self._put(sql.DELETE_LEASE, rows)
+    def _delete_messages(self, ids: Sequence[int]) -> None:
+        wanted = (_json(ids),)
+        for statement in (sql.DELETE_MESSAGE, sql.DELETE_BODY, sql.DELETE_LEASE):
+            self.connection.execute(statement, wanted)
 
     def _put(self, statement: sql.Rows, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run a statement for all rows, in as few steps as its sizes allow, and little Python between two of them."""
@@ -144,7 +145,7 @@ class Writer:
         dropped = execute(sql.NEXT_DROPPED).fetchone()
         if dropped is not None:
             rows = execute(sql.DROPPED_IDS, (dropped[0], _SLICE_ROWS)).fetchall()
-            self._delete_messages(message_id for (message_id,) in rows)
+            self._delete_messages([message_id for (message_id,) in rows])
             if len(rows) < _SLICE_ROWS:
                 execute(sql.CLEARED_GENERATION, dropped)
             return True
@@ -218,3 +219,7 @@ class Writer:
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute(sql.ROLLBACK)
+
+
+def _json(keys: Sequence[int]) -> str:
+    return msgspec.json.encode(keys).decode()

@@ -63,8 +63,9 @@ def _move(table: str, columns: tuple[str, ...]) -> Rows:
     )
 
 
-def _delete(table: str, key: str) -> Rows:
-    return Rows(1, lambda size: f"DELETE FROM {table} WHERE {key} IN ({', '.join('?' * size)})")
+def _delete(table: str, key: str) -> str:
+    """However many rows: their keys are a JSON array."""
+    return f"DELETE FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))"
 
 
 PUT_MESSAGE: Final = _put("message", "stretch, id, queue, lane, ord, grp, enqueued_at_ms, content")

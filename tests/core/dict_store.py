@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
 from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
@@ -39,11 +41,15 @@ class DictStore:
         self.message_time_ms = max(self.message_time_ms, batch.message_time_ms)
         self.rows.update(batch.messages)
         for move in batch.moves.values():
-            self.rows[move.id] = self.rows[move.id]._replace(
-                queue=move.queue, lane=move.lane, order=move.order, enqueued_at_ms=move.enqueued_at_ms
+            self.rows[move.id] = replace(
+                self.rows[move.id],
+                queue=move.queue,
+                lane=move.lane,
+                order=move.order,
+                enqueued_at_ms=move.enqueued_at_ms,
             )
             if move.id in self.leases:
-                self.leases[move.id] = self.leases[move.id]._replace(queue=move.queue)
+                self.leases[move.id] = replace(self.leases[move.id], queue=move.queue)
         self.leases.update(batch.leases)
         for message_id in batch.deleted:
             self.rows.pop(message_id, None)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import astuple, replace
 
 from broker.store.base import AcceptedPage, Page, Recovered, Store, StoredMessage, StoreError, StoreUnusable
 from broker.store.batch import Batch
@@ -31,11 +32,12 @@ def message(
     number: int, queue: int = 1, *, group: str | None = None, lane: int = LANE_READY, **other: Any
 ) -> MessageRow:
     row = MessageRow(number, queue, lane, number, group, 1000 + number, b"content %d" % number, b"body %d" % number)
-    return row._replace(**other)
+    return replace(row, **other)
 
 
 def lease(number: int, visible_at_ms: int, queue: int = 1, *, receive_count: int = 1, **other: Any) -> LeaseRow:
-    return LeaseRow(number, queue, visible_at_ms, receive_count, 500 if receive_count else 0, None)._replace(**other)
+    row = LeaseRow(number, queue, visible_at_ms, receive_count, 500 if receive_count else 0, None)
+    return replace(row, **other)
 
 
 def counters(queue: int, messages: int = 0) -> CounterRow:
@@ -125,7 +127,9 @@ class StoreConformance:
         page = self.scan(again)
         again.close()
         assert recovered == Recovered(1, 1234, secret, {("queue", "orders"): b"record"}, {1: counters(1, messages=1)})
-        assert page == Page(1, [StoredMessage(*message(1)[:6], False, 0, 0, 0, None, b"content 1", b"body 1")], False)
+        assert page == Page(
+            1, [StoredMessage(*astuple(message(1))[:6], False, 0, 0, 0, None, b"content 1", b"body 1")], False
+        )
 
     def test_recover_reads_again_what_is_committed(self, store: Store, commit: Any) -> None:
         commit(fill=lambda batch: batch.put_resource("queue", "a", b"1"))
@@ -434,7 +438,7 @@ class StoreConformance:
         a, b, c = (digest * 16 for digest in (b"a", b"b", b"c"))
 
         def find(digests: tuple[bytes, ...], *spans: tuple[int, int], since_ms: int = 0) -> list[DeduplicationRow]:
-            return sorted(read(store.deduplication(1, digests, spans, since_ms=since_ms)))
+            return sorted(read(store.deduplication(1, digests, spans, since_ms=since_ms)), key=astuple)
 
         assert find((c, b, a), (0, 100)) == [old, other, new]
         assert find((c, b, a), (5, 5), (7, 9)) == [old, new]

@@ -105,6 +105,14 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
         assert set(looked) == {5000}
 
 
+@pytest.mark.parametrize("table", ["message", "body", "lease", "counters"])
+def test_rows_are_deleted_by_their_keys(database: sqlite3.Connection, table: str) -> None:
+    text: str = getattr(sql, f"DELETE_{table.upper()}")
+    steps = [str(row[3]) for row in database.execute("EXPLAIN QUERY PLAN " + text, ["[1]"])]
+    assert f"SEARCH {table} USING INTEGER PRIMARY KEY (rowid=?)" in steps
+    assert f"SCAN {table}" not in steps
+
+
 @pytest.mark.parametrize("size", [s for s in sql.ROWS_PER_STATEMENT if s <= sql.DELETE_RESOURCE.rows_max])
 def test_resources_are_deleted_without_looking_at_the_others(database: sqlite3.Connection, size: int) -> None:
     _, text = sql.DELETE_RESOURCE.sized(size)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import astuple
 
 from broker.store import schema
 from broker.store.base import Recovered
@@ -40,7 +41,7 @@ def opened(directory: Path, connection: sqlite3.Connection) -> tuple[SqliteStore
 
 
 def test_batches_go_on_and_counters_are_kept(directory: Path, first_version: sqlite3.Connection) -> None:
-    first_version.execute("INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", counters(1, messages=3))
+    first_version.execute("INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(counters(1, messages=3)))
     store, recovered = opened(directory, first_version)
     assert recovered == Recovered(41, 5000, b"s" * 32, {}, {1: counters(1, messages=3)})
     assert store.grant_sequences(1) == range(8, 9)
