@@ -36,7 +36,7 @@ from broker.store.writer_thread import WriterThread
 
 REQUEST_US: Final = 20
 _EACH: Final = 10  # messages of a request
-_PARTS: Final = (
+PARTS: Final = (  # of a batch
     *("number", "message_time_ms", "messages", "leases", "moves", "deleted", "counters", "deduplication", "forgotten"),
     *("resources", "dropped"),
 )
@@ -155,7 +155,7 @@ def _committed(under_way: "asyncio.Future[None]", _result: None, failure: BaseEx
 
 
 def _parts(batch: Batch) -> dict[str, Any]:
-    return {name: getattr(batch, name) for name in _PARTS}
+    return {name: getattr(batch, name) for name in PARTS}
 
 
 def _batch(parts: dict[str, Any]) -> Batch:

@@ -60,8 +60,9 @@ class Flusher:
         """Raises StoreError while the database takes nothing: then nothing more should be committed."""
         if self._broken is not None:
             raise self._broken
-        if self._refused is not None:
-            raise CommitFailed(str(self._refused), disk_full=self._refused.disk_full)
+        refused = self._refused  # the thread may let go of it at any moment
+        if refused is not None:
+            raise CommitFailed(str(refused), disk_full=refused.disk_full)
 
     @property
     def waiting_bytes(self) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 # ---- Writing. One step of a statement takes the GIL back a few times, however many rows it writes: so a batch's rows for a
 # table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with NULLs that select
-# nothing.
+# nothing. Rows that are deleted by one number are named in one value instead, however many they are.
 
 ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 

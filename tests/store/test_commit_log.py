@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks.raw_writer import PARTS
 from broker.store import commit_log
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import Batch
@@ -17,10 +18,6 @@ from tests.store.conformance import counters, entry, lease, message
 from tests.store.inside import Behind
 
 SECRET: Final = b"s" * 32
-FIELDS: Final = (
-    *("number", "message_time_ms", "messages", "leases", "moves", "deleted", "counters", "deduplication", "forgotten"),
-    *("resources", "dropped"),
-)
 
 
 @pytest.fixture
@@ -46,7 +43,12 @@ def numbers(directory: Path, after: int = 0, secret: bytes = SECRET) -> list[int
 
 
 def contents(batch: Batch) -> dict[str, Any]:
-    return {name: getattr(batch, name) for name in FIELDS}
+    return {name: getattr(batch, name) for name in PARTS}
+
+
+@pytest.mark.interpreted
+def test_all_of_a_batch_is_compared() -> None:
+    assert sorted(PARTS) == sorted(Batch.__slots__)
 
 
 def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:

@@ -298,6 +298,18 @@ def test_who_is_told_that_all_is_flushed_may_commit_again(flusher: Flusher, data
     go_on.set()
 
 
+def test_a_refusal_that_ends_while_it_is_told_is_told_whole(flusher: Flusher) -> None:
+    class Ending(CommitFailed):
+        def __str__(self) -> str:
+            flusher._refused = None
+            return "no room"
+
+    flusher._refused = Ending("no room", disk_full=True)
+    with pytest.raises(CommitFailed, match="no room") as told:
+        flusher.check()
+    assert told.value.disk_full
+
+
 def test_what_was_refused_is_tried_again_without_being_asked_for(
     flusher: Flusher, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
