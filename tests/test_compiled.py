@@ -3,11 +3,14 @@
 import ast
 import importlib
 import os
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from broker.core.message import sequence_number
 
 ROOT = Path(__file__).parents[1]
 MODULES: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pombo"]["compiled"]
@@ -25,6 +28,25 @@ def test_no_class_has_options_or_a_metaclass(module: str) -> None:
         assert not found.keywords, f"{found.name} has options"
         bases = {ast.unparse(base) for base in found.bases}
         assert not bases & {"ABC", "msgspec.Struct"}, f"{found.name} has a metaclass"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_integer_is_longer_than_a_compiled_one(module: str) -> None:
+    """Beyond 62 bits they are objects, compared slowly, and each that becomes a text is never let go of."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            assert node.value < 1 << 62
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.LShift) and isinstance(node.right, ast.Constant):
+            assert node.right.value < 62
+
+
+def test_a_sequence_number_leaves_nothing_behind() -> None:
+    sequence_number(1 << 40)
+    before = sys.getallocatedblocks()
+    for order in range(1 << 40, (1 << 40) + 10_000):
+        sequence_number(order)
+    assert sys.getallocatedblocks() - before < 1_000
 
 
 @pytest.mark.skipif(not os.environ.get("POMBO_COMPILED"), reason="make test-compiled asks this")

@@ -26,7 +26,7 @@ _EVICTED_AT_ONCE: Final = 100
 _ENTRY_BYTES: Final = 400  # of memory (measured)
 _LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
 _PAGE_ENTRIES: Final = 4_096  # of a read: 1 ms of the event loop
-_BEYOND_ALL: Final = 1 << 62
+_BEYOND_ALL: Final = 1 << 61
 
 
 class Entry:

@@ -14,7 +14,7 @@ from broker.core.timed import Timed
 from broker.core.window import Waiting
 from broker.store.base import Page
 
-_FOREVER = 1 << 62
+_FOREVER = 1 << 61
 _SETTLED_ENOUGH_MS = 1_000  # how old counts may be that had to be read from the store
 _GONE_MAX = 1_000
 

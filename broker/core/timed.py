@@ -16,7 +16,7 @@ from broker.core.message import Message
 
 Key = tuple[int, int]
 _BEFORE_ALL: Final[Key] = (-1, 0)
-_LAST: Final = 1 << 62
+_LAST: Final = 1 << 61
 
 
 class Timed:
