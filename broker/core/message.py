@@ -8,7 +8,8 @@ from broker.core.content import Attribute, Content, read_content
 from broker.store.base import StoredMessage
 
 MESSAGE_MEMORY_BYTES: Final = 600  # of a message without its content, with its places in lists and indexes (measured)
-# AWS's sequence numbers have 20 digits; so have ours. In two parts: integers of more than 62 bits are slow where this is compiled.
+# AWS's sequence numbers have 20 digits; so have ours. In two parts, since compiled code never lets go of an integer of more than 62
+# bits that was made a text (docs/adr/0014-compiled-modules.md).
 _FIRST_DIGITS: Final = "18"
 _OTHER_DIGITS: Final = 849_496_460_467_696_128
 
@@ -34,9 +35,8 @@ class Admitted:
         self.attributes: Final = attributes
         self.delay_ms: Final = delay_ms  # None: the queue's
         self.group: Final = group
-        self.deduplication_id: Final = (
-            deduplication_id  # given, or the body's SHA-256 where the queue deduplicates by content
-        )
+        # Given, or the body's SHA-256 where the queue deduplicates by content.
+        self.deduplication_id: Final = deduplication_id
         self.sender: Final = sender
         self.trace_header: Final = trace_header
 

@@ -26,9 +26,9 @@ class Timed:
 
     def __init__(self, done: bool) -> None:
         self._sorted: SortedList[Key] = SortedList()
-        self._sorted_from_ms = _LAST  # as below
+        self._sorted_from_ms = _LAST  # none of them becomes visible earlier
         self._unsorted: dict[int, Key] = {}
-        self._unsorted_from_ms = _LAST  # none of them becomes visible earlier
+        self._unsorted_from_ms = _LAST  # nor of these
         self.by_id: dict[int, Message] = {}
         self.edge: Key = _BEFORE_ALL
         self.done = done
@@ -68,7 +68,7 @@ class Timed:
         return self._sorted
 
     def is_due(self, now_ms: int) -> bool:
-        """False: no message here is visible by now_ms, without a look at any."""
+        """Whether a message here may be visible by now_ms. Looks at none: where one has left, it may say so in vain."""
         return self._sorted_from_ms <= now_ms or self._unsorted_from_ms <= now_ms
 
     def reaches(self, now_ms: int) -> bool:
