@@ -19,8 +19,8 @@ from broker.core.limits import DEDUPLICATION_MS
 from broker.store.base import AcceptedPage
 from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow
+from broker.store.entries import DIGEST_BYTES
 
-DIGEST_BYTES: Final = 16
 _RECENT_MAX: Final = 1_000
 _EVICTED_AT_ONCE: Final = 100
 _ENTRY_BYTES: Final = 400  # of memory (measured)
@@ -114,7 +114,7 @@ class Deduplication:
 
     def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
         """Remember an accepted message. Entries come in their order. What the store answered has served its purpose."""
-        batch.add_deduplication(DeduplicationRow(self._queue, entry.order, digest, entry.sent_at_ms, entry.message_id))
+        batch.add_deduplication(self._queue, digest, entry.order, entry.sent_at_ms, entry.message_id)
         if not self._loaded:
             return  # it left memory while the call was at it
         if self._accepted.add(digest, entry.order, entry.sent_at_ms):

@@ -205,12 +205,16 @@ class Store(Protocol):
     ) -> list[DeduplicationRow]:
         """Entries of a queue (its number) with these digests and sent_at_ms > since_ms, among those of the spans of order.
 
-        Each span is (first, last). Cost: every entry of the spans is passed over, in C.
+        Each span is (first, last). Cost: every digest of the spans is passed over, in C.
         """
         ...
 
     async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
-        """The digests of the newest `limit` entries below an order, but for those with sent_at_ms <= since_ms."""
+        """The digests of the newest entries below an order: `first` of the page before, or beyond all.
+
+        Transactions' entries come whole, so there may be some more than `limit`, and some with sent_at_ms <= since_ms; but none
+        of a transaction that has only such.
+        """
         ...
 
     async def backup(self, path: str) -> None:

@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.changes import CounterRow, LeaseRow, MessageRow, MoveRow
+from broker.store.entries import Packed, count, pack_facts
 
 SMALL_ROWS: Final = 2_048
 SMALL_BYTES: Final = 512 * 1024
@@ -36,7 +37,7 @@ class Batch:
         self.moves: dict[int, MoveRow] = {}
         self.deleted: set[int] = set()  # message ids that the store may hold
         self.counters: dict[int, CounterRow] = {}
-        self.deduplication: list[DeduplicationRow] = []
+        self.deduplication: dict[int, Packed] = {}  # queue number -> accepted IDs
         self.forgotten: dict[int, int] = {}  # queue number -> deduplication entries up to this order have expired
         self.resources: dict[tuple[str, str], bytes | None] = {}  # (kind, key) -> record, None: deleted
         self.dropped: list[int] = []  # generations whose rows are to be cleared away
@@ -59,7 +60,8 @@ class Batch:
     @property
     def rows(self) -> int:
         """How many rows it changes, about."""
-        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
+        accepted = sum(map(count, self.deduplication.values())) if self.deduplication else 0
+        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + accepted
 
     @property
     def message_bytes(self) -> int:
@@ -105,8 +107,13 @@ class Batch:
     def set_counters(self, row: CounterRow) -> None:
         self.counters[row.queue] = row
 
-    def add_deduplication(self, row: DeduplicationRow) -> None:
-        self.deduplication.append(row)
+    def add_deduplication(self, queue: int, digest: bytes, order: int, sent_at_ms: int, message_id: str) -> None:
+        """A deduplication ID was accepted, after all others of `queue` (a queue's number). See DeduplicationRow."""
+        packed = self.deduplication.get(queue)
+        if packed is None:
+            packed = self.deduplication[queue] = bytearray(), bytearray()
+        packed[0].extend(digest)
+        packed[1].extend(pack_facts(order, sent_at_ms, message_id))
 
     def forget_deduplication(self, queue: int, up_to: int) -> None:
         """The entries of `queue` (a queue's number) up to this order have expired: none of them is looked up again."""
@@ -135,7 +142,10 @@ class Batch:
         self.counters.update(later.counters)
         for queue in later.dropped:
             self.drop_generation(queue)
-        self.deduplication += later.deduplication
+        for queue, (digests, facts) in later.deduplication.items():
+            packed = self.deduplication.setdefault(queue, (bytearray(), bytearray()))
+            packed[0].extend(digests)
+            packed[1].extend(facts)
         for queue, up_to in later.forgotten.items():
             self.forget_deduplication(queue, up_to)
         self.resources.update(later.resources)

@@ -22,6 +22,7 @@ import msgspec
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import SMALL_BYTES, Batch
 from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.entries import Packed
 
 SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -60,7 +61,7 @@ class _Record(msgspec.Struct, array_like=True):
     moves: list[MoveRow]
     deleted: list[int]
     counters: list[CounterRow]
-    deduplication: list[DeduplicationRow]
+    deduplication: dict[int, Packed] | list[DeduplicationRow]  # one by one: before schema step 5
     forgotten: dict[int, int]
     resources: list[tuple[tuple[str, str], bytes | None]]
     dropped: list[int]
@@ -226,7 +227,11 @@ def _batch(number: int, payload: bytes) -> Batch:
     batch.moves = {row.id: row for row in record.moves}
     batch.deleted = set(record.deleted)
     batch.counters = {row.queue: row for row in record.counters}
-    batch.deduplication = record.deduplication
+    if isinstance(record.deduplication, dict):
+        batch.deduplication = record.deduplication
+    else:
+        for row in record.deduplication:
+            batch.add_deduplication(row.queue, row.digest, row.order, row.sent_at_ms, row.message_id)
     batch.forgotten = record.forgotten
     batch.resources = dict(record.resources)
     batch.dropped = record.dropped

@@ -13,6 +13,7 @@ from typing import Final
 
 from broker.store.base import StoreError, StoreUnusable
 from broker.store.directory import sync_directory
+from broker.store.entries import pack_facts
 
 APPLICATION_ID: Final = 0x506F6D62  # "Pomb"
 PAGE_BYTES: Final = 8192
@@ -91,6 +92,7 @@ def _quoted(path: str) -> str:
 
 def create(connection: sqlite3.Connection, secret: bytes, steps: Sequence[str]) -> None:
     """Make a new database: all steps and the first rows in one transaction, so that a crash leaves nothing half made."""
+    _add_functions(connection)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for step in steps:
@@ -108,6 +110,7 @@ def upgrade(connection: sqlite3.Connection, path: str, version: int, steps: Sequ
     copy = f"{path}.schema-{version}"
     if not os.path.exists(copy):
         _copy(connection, copy)
+    _add_functions(connection)
     for number, step in enumerate(steps[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
         _run(connection, step)
@@ -143,6 +146,11 @@ def publish(part: str, path: str) -> None:
     os.link(part, path)
     os.unlink(part)
     sync_directory(os.path.dirname(os.path.abspath(path)))
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    """What the steps call that SQLite has not."""
+    connection.create_function("pack_facts", 3, pack_facts, deterministic=True)
 
 
 def _run(connection: sqlite3.Connection, step: str) -> None:

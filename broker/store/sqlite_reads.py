@@ -19,25 +19,29 @@ from broker.store import schema
 from broker.store import statements as sql
 from broker.store.base import AcceptedPage, Page, StoredMessage, StoreError
 from broker.store.changes import DeduplicationRow
+from broker.store.entries import DIGEST_BYTES, entry_at, places_of
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
 _ALL_BYTES: Final = 1 << 62
-_DIGEST_BYTES: Final = 16
 
 
-class _PageValues(dict[str, Any]):
-    """The values of one of the page statements. `limit` and `bytes_max` end the page."""
+class _Values(dict[str, Any]):
+    """The values of a statement whose answer is put together in the reading thread."""
+
+    cursor: "type[_Cursor]"
 
 
-class _PageCursor(sqlite3.Cursor):
-    """Makes a Page of the rows of a page statement, in the reading thread, and reads no further than the page goes."""
+class _Cursor(sqlite3.Cursor):
+    values: _Values  # it was given
 
-    page: _PageValues
+
+class _PageCursor(_Cursor):
+    """Makes a Page of the rows of a page statement, and reads no further than the page goes."""
 
     def fetchall(self) -> list[Any]:
         rows: list[StoredMessage] = []
-        limit, bytes_max, size = self.page["limit"], self.page["bytes_max"], 0
+        limit, bytes_max, size = self.values["limit"], self.values["bytes_max"], 0
         batch_number, full, more = 0, False, False
         for row in self:
             if full:
@@ -53,12 +57,14 @@ class _PageCursor(sqlite3.Cursor):
         return [Page(batch_number, rows, more)]
 
 
-class _PackedPageValues(_PageValues):
-    """The values of one that answers with all of the page in one row."""
+class _PageValues(_Values):
+    """Those of one of the page statements. `limit` and `bytes_max` end the page."""
+
+    cursor = _PageCursor
 
 
-class _PackedPageCursor(sqlite3.Cursor):
-    """Takes such a page apart, in the reading thread."""
+class _PackedPageCursor(_Cursor):
+    """Takes a page apart that is one row."""
 
     def fetchall(self) -> list[Any]:
         ((batch_number, more, heads, contents, bodies),) = super().fetchall()
@@ -73,6 +79,41 @@ class _PackedPageCursor(sqlite3.Cursor):
         return [Page(batch_number, rows, bool(more))]
 
 
+class _PackedPageValues(_Values):
+    """Those of a page statement that puts the page together itself."""
+
+    cursor = _PackedPageCursor
+
+
+class _AcceptedCursor(_Cursor):
+    """Makes an AcceptedPage of whole rows, and reads no further than the page goes."""
+
+    def fetchall(self) -> list[Any]:
+        limit, since_ms = DIGEST_BYTES * self.values["limit"], self.values["since_ms"]
+        first = last = page_newest_ms = size = 0
+        found: list[bytes] = []
+        more = False
+        for row_first, row_last, newest_ms, digests in self:
+            if newest_ms <= since_ms:
+                break
+            if size >= limit:
+                more = True
+                break
+            if not found:
+                last, page_newest_ms = row_last, newest_ms
+            first = row_first
+            found.append(digests)
+            size += len(digests)
+        self.close()
+        return [AcceptedPage(first, last, page_newest_ms, b"".join(found), more)]
+
+
+class _AcceptedValues(_Values):
+    """Those of the statement that reads what was accepted. `limit` and `since_ms` end the page."""
+
+    cursor = _AcceptedCursor
+
+
 class _ReadConnection(sqlite3.Connection):
     """A connection that reads pages as such, and that another thread can wait for to be closed."""
 
@@ -81,12 +122,10 @@ class _ReadConnection(sqlite3.Connection):
         self.closed = threading.Event()
 
     def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
-        if isinstance(values, _PackedPageValues):
-            return self.cursor(_PackedPageCursor).execute(statement, values)
-        if not isinstance(values, _PageValues):
+        if not isinstance(values, _Values):
             return super().execute(statement, values)
-        cursor = self.cursor(_PageCursor)
-        cursor.page = values
+        cursor = self.cursor(values.cursor)
+        cursor.values = values
         return cursor.execute(statement, values)
 
     def close(self) -> None:
@@ -272,14 +311,21 @@ class SqliteReads:
             "spans": orjson.dumps(spans).decode(),
             "since_ms": since_ms,
         }
-        return [DeduplicationRow(*row) for row in await self._pages.fetch(sql.DEDUPLICATION, values)]
+        found: dict[int, DeduplicationRow] = {}
+        for some_digests, facts in await self._pages.fetch(sql.DEDUPLICATION, values):
+            for digest in digests:
+                for place in places_of(some_digests, digest):
+                    row = entry_at(queue, some_digests, facts, place)
+                    if row.sent_at_ms > since_ms and any(first <= row.order <= last for first, last in spans):
+                        found[row.order] = row
+        return list(found.values())
 
     async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
         assert self._pages is not None, "the store is not open"
-        values = {"queue": queue, "below_order": below_order, "since_ms": since_ms, "limit": limit}
-        ((first, last, newest_ms, digests),) = await self._pages.fetch(sql.ACCEPTED, values)
-        found = bytes.fromhex(digests or "")
-        return AcceptedPage(first or 0, last or 0, newest_ms or 0, found, len(found) == _DIGEST_BYTES * limit)
+        values = _AcceptedValues(queue=queue, below_order=below_order, since_ms=since_ms, limit=limit)
+        (page,) = await self._pages.fetch(sql.ACCEPTED, values)
+        assert isinstance(page, AcceptedPage)
+        return page
 
     async def backup(self, path: str) -> None:
         assert self._backups is not None, "the store is not open"
@@ -305,7 +351,7 @@ async def _packed_page(reader: _Reader | None, statement: str, *, contains: int 
     return await _fetch_page(reader, statement, _PackedPageValues(values), contains)
 
 
-async def _fetch_page(reader: _Reader | None, statement: str, values: _PageValues, contains: int | None) -> Page:
+async def _fetch_page(reader: _Reader | None, statement: str, values: _Values, contains: int | None) -> Page:
     assert reader is not None, "the store is not open"
     (page,) = await reader.fetch(statement, values, contains)
     assert isinstance(page, Page)

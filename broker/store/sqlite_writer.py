@@ -20,10 +20,12 @@ from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreErr
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
 from broker.store.changes import LANE_READY, CounterRow, MessageRow, MoveRow
+from broker.store.entries import rows_of
 from broker.store.stretches import Stretches
 
 _SLICE_S: Final = 0.003
 _SLICE_ROWS: Final = 128
+_SLICE_ACCEPTED: Final = 16  # rows of up to 1,024 entries
 _VACUUM_PAGES: Final = 64
 # Free pages that are kept: traffic fills them again sooner than the file would grow back.
 _FREE_PAGES_KEPT: Final = 4096
@@ -105,7 +107,8 @@ class Writer:
             self.connection.execute(sql.DELETE_COUNTERS, (_json(batch.dropped),))
             self._put(sql.DROP_GENERATION, [(queue,) for queue in batch.dropped])
         if batch.deduplication:
-            self._put(sql.PUT_DEDUPLICATION, map(astuple, batch.deduplication))
+            rows = (row for queue, packed in batch.deduplication.items() for row in rows_of(queue, packed))
+            self._put(sql.PUT_ACCEPTED, rows)
         if batch.forgotten:
             self._put(sql.FORGET, batch.forgotten.items())
         if batch.resources:
@@ -151,7 +154,7 @@ class Writer:
             return True
         forgotten = execute(sql.NEXT_FORGOTTEN).fetchone()
         if forgotten is not None:
-            last = execute(sql.FORGOTTEN_UP_TO, (*forgotten, _SLICE_ROWS - 1)).fetchone()
+            last = execute(sql.FORGOTTEN_UP_TO, (*forgotten, _SLICE_ACCEPTED - 1)).fetchone()
             if last is not None:
                 execute(sql.DELETE_FORGOTTEN, (forgotten[0], *last))
             else:

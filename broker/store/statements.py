@@ -84,7 +84,7 @@ PUT_COUNTERS: Final = _put(
     "counters", "queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped"
 )
 DELETE_COUNTERS: Final = _delete("counters", "queue")
-PUT_DEDUPLICATION: Final = _put("deduplication", "queue, ord, digest, sent_at_ms, message_id")
+PUT_ACCEPTED: Final = _put("accepted", "queue, first, last, newest_ms, digests, facts")
 PUT_RESOURCE: Final = _put("resource", "kind, key, record")
 # Not (kind, key) IN (VALUES …): SQLite would look at every resource there is. Its expressions are 1,000 deep at most.
 DELETE_RESOURCE: Final = Rows(
@@ -119,8 +119,8 @@ DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queu
 CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
 NEXT_FORGOTTEN: Final = "SELECT queue, up_to FROM forgotten LIMIT 1"
 # The last entry of a slice, where there are that many.
-FORGOTTEN_UP_TO: Final = "SELECT ord FROM deduplication WHERE queue = ? AND ord <= ? ORDER BY ord LIMIT 1 OFFSET ?"
-DELETE_FORGOTTEN: Final = "DELETE FROM deduplication WHERE queue = ? AND ord <= ?"
+FORGOTTEN_UP_TO: Final = "SELECT last FROM accepted WHERE queue = ? AND last <= ? ORDER BY last LIMIT 1 OFFSET ?"
+DELETE_FORGOTTEN: Final = "DELETE FROM accepted WHERE queue = ? AND last <= ?"
 CLEARED_FORGOTTEN: Final = "DELETE FROM forgotten WHERE queue = ?"
 FREE_PAGES: Final = "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
 
@@ -320,23 +320,23 @@ SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) F
     + " GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run ORDER BY arrived.run"
 )
 
-# Passes over the spans of acceptance in which the digests may be. These come as one blob, 16 bytes each.
+# The rows of entries that belong to spans of acceptance and hold one of the digests. These come as one blob, 16 bytes each.
 DEDUPLICATION: Final = """
-WITH RECURSIVE wanted (at, digest) AS (
+WITH RECURSIVE wanted (at, digest) AS MATERIALIZED (
     SELECT 0, substr(:digests, 1, 16)
     UNION ALL
     SELECT at + 1, substr(:digests, 16 * at + 17, 16) FROM wanted WHERE at + 1 < :count
 )
-SELECT d.queue, d.ord, d.digest, d.sent_at_ms, d.message_id
-FROM json_each(:spans) AS span CROSS JOIN deduplication AS d
-ON d.queue = :queue AND d.ord >= json_extract(span.value, '$[0]') AND d.ord <= json_extract(span.value, '$[1]')
-WHERE d.digest IN (SELECT digest FROM wanted) AND d.sent_at_ms > :since_ms
+SELECT a.digests, a.facts
+FROM json_each(:spans) AS span CROSS JOIN accepted AS a
+ON a.queue = :queue AND a.last >= json_extract(span.value, '$[0]') AND a.last <= coalesce((
+    SELECT b.last FROM accepted AS b WHERE b.queue = :queue AND b.last >= json_extract(span.value, '$[1]')
+    ORDER BY b.last LIMIT 1
+), json_extract(span.value, '$[1]'))
+WHERE a.newest_ms > :since_ms AND EXISTS (SELECT 1 FROM wanted WHERE instr(a.digests, wanted.digest))
 """
 
-# A page of entries from the newest to the oldest, put together in C: (first, last, time of the newest, digests in hexadecimal).
+# Rows of entries from the newest to the oldest.
 ACCEPTED: Final = """
-SELECT min(ord), max(ord), max(sent_at_ms), group_concat(hex(digest), '') FROM (
-    SELECT ord, sent_at_ms, digest FROM deduplication
-    WHERE queue = :queue AND ord < :below_order ORDER BY ord DESC LIMIT :limit
-) WHERE sent_at_ms > :since_ms
+SELECT first, last, newest_ms, digests FROM accepted WHERE queue = :queue AND last < :below_order ORDER BY last DESC
 """

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
 from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
+from broker.store.entries import entry_at
 
 
 class DictStore:
@@ -55,7 +56,8 @@ class DictStore:
             self.rows.pop(message_id, None)
             self.leases.pop(message_id, None)
         self.counters.update(batch.counters)
-        self.entries += batch.deduplication
+        for queue, (digests, facts) in batch.deduplication.items():
+            self.entries += [entry_at(queue, bytes(digests), bytes(facts), n) for n in range(len(digests) // 16)]
         for queue, up_to in batch.forgotten.items():
             self.entries = [e for e in self.entries if e.queue != queue or e.order > up_to]
         for key, record in batch.resources.items():

@@ -196,7 +196,7 @@ def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> No
     batch = Batch(1)
     for n in range(20_000):
         window.add(digest_of(None, f"known-{n}"), Entry(0, "id", n), batch)
-    assert len(batch.deduplication) == 20_000
+    assert batch.rows == 20_000
     looked_up = 0
     for n in range(5_000):
         try:

@@ -48,6 +48,10 @@ def entry(digest: bytes, *, queue: int = 1, order: int = 77, sent_at_ms: int = 5
     return DeduplicationRow(queue, order, digest * 16, sent_at_ms, "id-" + digest.decode())
 
 
+def accept(batch: Batch, row: DeduplicationRow) -> None:
+    batch.add_deduplication(row.queue, row.digest, row.order, row.sent_at_ms, row.message_id)
+
+
 def ids(page: Page) -> list[int]:
     return [row.id for row in page.rows]
 
@@ -168,7 +172,7 @@ class StoreConformance:
             batch.put_resource("queue", "a", b"1")
             batch.delete_resource("queue", "b")
             batch.set_counters(counters(1))
-            batch.add_deduplication(entry(b"a"))
+            accept(batch, entry(b"a"))
             batch.forget_deduplication(2, 3)
             batch.drop_generation(9)
 
@@ -434,7 +438,7 @@ class StoreConformance:
             entry(b"b", order=6, sent_at_ms=600),
             entry(b"a", order=7, sent_at_ms=700),
         )
-        commit(fill=lambda batch: [batch.add_deduplication(e) for e in (old, other, new, entry(b"c", queue=2))])
+        commit(fill=lambda batch: [accept(batch, e) for e in (old, other, new, entry(b"c", queue=2))])
         a, b, c = (digest * 16 for digest in (b"a", b"b", b"c"))
 
         def find(digests: tuple[bytes, ...], *spans: tuple[int, int], since_ms: int = 0) -> list[DeduplicationRow]:
@@ -447,15 +451,39 @@ class StoreConformance:
         assert find((a,), (0, 100), since_ms=700) == []
         assert find((), (0, 100)) == find((a,)) == []
 
-    def test_accepted_entries_are_read_from_the_newest_to_the_oldest(self, store: Store, commit: Any) -> None:
-        digests = [bytes([number]) * 16 for number in range(10)]
+    def test_an_entry_is_found_wherever_it_is_among_many(self, store: Store, commit: Any) -> None:
+        """Ten transactions of 2,500 entries."""
 
         def fill(batch: Batch) -> None:
-            for number, digest in enumerate(digests):
-                batch.add_deduplication(DeduplicationRow(1, 10 * number, digest, 100 + number, "id"))
-                batch.add_deduplication(DeduplicationRow(2, 10 * number + 1, b"x" * 16, 100, "id"))
+            for order in range(2_500 * batch.number, 2_500 * (batch.number + 1)):
+                batch.add_deduplication(1, b"%16d" % order, order, 9_000 + order, f"id-{order}")
 
-        commit(fill=fill)
+        first, last = 2_500 * commit(fill=fill).number, 0
+        for _ in range(9):
+            last = 2_500 * commit(fill=fill).number + 2_499
+        for order in (first, first + 1, first + 1023, first + 1024, first + 2_499, first + 2_500, last - 1, last):
+            found = DeduplicationRow(1, order, b"%16d" % order, 9_000 + order, f"id-{order}")
+            for span in ((order, order), (first, last), (order - 1, order + 1), (0, order), (order, 1 << 62)):
+                assert read(store.deduplication(1, (found.digest,), [span], since_ms=0)) == [found]
+            assert read(store.deduplication(1, (found.digest,), [(0, order - 1)], since_ms=0)) == []
+            assert read(store.deduplication(1, (found.digest,), [(order + 1, 1 << 62)], since_ms=0)) == []
+            assert read(store.deduplication(1, (found.digest,), [(0, 1 << 62)], since_ms=9_000 + order)) == []
+        below, digests = 1 << 62, []
+        while True:
+            page = read(store.accepted(1, below, since_ms=0, limit=4_000))
+            assert len(page.digests) // 16 in range(1_000, 6_500)
+            digests += [page.digests[at : at + 16] for at in range(0, len(page.digests), 16)]
+            if not page.more:
+                break
+            below = page.first
+        assert sorted(digests) == sorted(b"%16d" % order for order in range(first, last + 1))
+
+    def test_accepted_entries_are_read_from_the_newest_to_the_oldest(self, store: Store, commit: Any) -> None:
+        digests = [bytes([number]) * 16 for number in range(10)]
+        for number, digest in enumerate(digests):
+            rows = DeduplicationRow(1, 10 * number, digest, 100 + number, "id"), entry(b"x", queue=2, order=number)
+            commit(fill=lambda batch, rows=rows: [accept(batch, row) for row in rows])
+            read(store.accepted(1, 0, since_ms=0, limit=1))  # a transaction of its own
 
         def page(below: int, since_ms: int = 0) -> tuple[set[bytes], AcceptedPage]:
             found = read(store.accepted(1, below, since_ms=since_ms, limit=4))
@@ -479,17 +507,19 @@ class StoreConformance:
         digests = [bytes([number]) * 16 for number in range(200)]
 
         def fill(batch: Batch) -> None:
-            for number, digest in enumerate(digests):
-                batch.add_deduplication(DeduplicationRow(1, number, digest, 5, "id"))
-                batch.add_deduplication(DeduplicationRow(2, number, digest, 5, "id"))
+            for number in range(10 * batch.number - 10, 10 * batch.number):
+                batch.add_deduplication(1, digests[number], number, 5, "id")
+                batch.add_deduplication(2, digests[number], number, 5, "id")
 
-        commit(fill=fill)
+        for _ in range(20):
+            commit(fill=fill)
+            read(store.accepted(1, 0, since_ms=0, limit=1))  # a transaction of its own
         commit(fill=lambda batch: batch.forget_deduplication(1, 150))
         commit(fill=lambda batch: batch.forget_deduplication(1, 30))  # never takes it back
         while store.clear_dropped():
             pass
         found = read(store.deduplication(1, tuple(digests), [(0, 999)], since_ms=0))
-        assert sorted(row.order for row in found) == list(range(151, 200))
+        assert sorted(row.order for row in found) == list(range(150, 200))  # 150 came with some that have not expired
         assert len(read(store.deduplication(2, tuple(digests), [(0, 999)], since_ms=0))) == 200
 
     # ---- bulk work

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from benchmarks.raw_writer import PARTS
 from broker.store import commit_log
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import Batch
-from broker.store.changes import MoveRow
+from broker.store.changes import DeduplicationRow, MoveRow
 from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
-from tests.store.conformance import counters, entry, lease, message
+from tests.store.conformance import accept, counters, entry, lease, message
 from tests.store.inside import Behind
 
 SECRET: Final = b"s" * 32
@@ -61,7 +62,7 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
     batch.move_message(MoveRow(4, 2, 1, 9, 9))
     batch.delete_message(11)
     batch.set_counters(counters(1, messages=3))
-    batch.add_deduplication(entry(b"a"))
+    accept(batch, entry(b"a"))
     batch.forget_deduplication(1, 4)
     batch.put_resource("queue", "q", b"\x00record")
     batch.delete_resource("topic", "t")
@@ -70,6 +71,17 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
     log.append(Batch(8))
     found = read_commits(str(tmp_path), SECRET).after(6)
     assert [contents(each) for each in found] == [contents(batch), contents(Batch(8))]
+
+
+def test_entries_are_read_that_an_earlier_version_wrote_one_by_one() -> None:
+    """A log of schema step 4. The database beside it was upgraded when the log is read."""
+    rows = [DeduplicationRow(1, 5, b"a" * 16, 100, "id-a"), DeduplicationRow(2, 6, b"b" * 16, 101, "id-b")]
+    record = msgspec.msgpack.encode([5_000, [], [], [], [], [], rows, {}, [], []])
+    expected = Batch(7)
+    expected.message_time_ms = 5_000
+    for row in rows:
+        accept(expected, row)
+    assert contents(commit_log._batch(7, record)) == contents(expected)
 
 
 def test_only_what_follows_is_read(log: CommitLog, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from broker.store import schema
 from broker.store.batch import Batch, merged
-from broker.store.changes import LANE_LATER, CounterRow, DeduplicationRow, MoveRow
+from broker.store.changes import LANE_LATER, CounterRow, MoveRow
+from broker.store.entries import DIGEST_BYTES, entry_at
 from broker.store.sqlite_writer import Writer
 from tests.core.dict_store import DictStore
 from tests.store.conformance import lease, message
@@ -39,7 +40,7 @@ def history(steps: list[tuple[str, int]]) -> list[Batch]:
             batch.drop_generation(n % 5)
             dropped.add(n % 5)
         elif kind == "accept":
-            batch.add_deduplication(DeduplicationRow(n % 3, at, b"%16d" % n, at, "id"))
+            batch.add_deduplication(n % 3, b"%16d" % n, at, at, "id")
         elif kind == "forget":
             batch.forget_deduplication(n % 3, max(0, at - n))
         elif kind == "put":
@@ -79,14 +80,25 @@ def database(batches: list[Batch]) -> dict[str, list[Any]]:
             writer.apply(batch)
         columns = {
             "message": "id, queue, lane, ord, grp, enqueued_at_ms, content",
-            **dict.fromkeys(("body", "lease", "deduplication", "resource", "dropped", "forgotten"), "*"),
+            **dict.fromkeys(("body", "lease", "resource", "dropped", "forgotten"), "*"),
         }
         rows = {
             table: sorted(connection.execute(f"SELECT {names} FROM {table}").fetchall())
             for table, names in columns.items()
         }
+        accepted = [
+            entry_at(queue, digests, facts, place)
+            for queue, digests, facts in connection.execute(
+                "SELECT queue, digests, facts FROM accepted ORDER BY queue, last"
+            )
+            for place in range(len(digests) // DIGEST_BYTES)
+        ]
         recovered = Writer(connection, ":memory:", synced=False).recover()
-        return {**rows, "recovered": [recovered.batch_number, recovered.message_time_ms, recovered.counters]}
+        return {
+            **rows,
+            "accepted": accepted,
+            "recovered": [recovered.batch_number, recovered.message_time_ms, recovered.counters],
+        }
 
 
 @pytest.mark.parametrize("rows_of", [state, database])

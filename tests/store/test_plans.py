@@ -75,7 +75,7 @@ def test_counting_leases_stays_in_the_index(database: sqlite3.Connection) -> Non
 
 def test_deduplication_looks_each_digest_up(database: sqlite3.Connection) -> None:
     steps = plan(database, sql.DEDUPLICATION)
-    assert "SEARCH d USING PRIMARY KEY (queue=? AND ord>? AND ord<?)" in steps
+    assert "SEARCH a USING INDEX accepted_place (queue=? AND last>? AND last<?)" in steps
 
 
 @pytest.mark.parametrize(
