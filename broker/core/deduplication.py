@@ -21,12 +21,12 @@ from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow
 from broker.store.entries import DIGEST_BYTES
 
-_RECENT_MAX: Final = 1_000
-_EVICTED_AT_ONCE: Final = 100
-_ENTRY_BYTES: Final = 400  # of memory (measured)
+_RECENT_MAX: Final = 500  # and as many that were before them
+_ENTRY_BYTES: Final = 300  # of memory (measured)
 _LOOKED_UP_MAX: Final = 10_000  # answers for calls that never came back for them would pile up
 _PAGE_ENTRIES: Final = 4_096  # of a read: 1 ms of the event loop
 _BEYOND_ALL: Final = 1 << 61
+_EMPTY: Final = blake2b(digest_size=DIGEST_BYTES)  # to copy it takes less than to make one
 
 
 class Entry:
@@ -43,7 +43,9 @@ class Entry:
 def digest_of(scope: str | None, deduplication_id: str) -> bytes:
     """What an ID is remembered by. `scope`: the message group under DeduplicationScope=messageGroup, else None."""
     text = deduplication_id if scope is None else f"{scope}\0{deduplication_id}"
-    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+    digest = _EMPTY.copy()
+    digest.update(text.encode())
+    return digest.digest()
 
 
 class _Answer(NamedTuple):
@@ -68,8 +70,11 @@ class Deduplication:
         self._loaded = new
         self._loading: Read | None = None
         self._stale = not new  # the store may hold entries that have left the window
-        self._recent: OrderedDict[bytes, tuple[Entry, int]] = OrderedDict()  # with the batch that carries the entry
-        self._evicted_batch = 0  # the newest that carries an entry which is no longer among the recent ones
+        self._recent: dict[bytes, Entry] = {}
+        self._earlier: dict[bytes, Entry] = {}  # before those
+        self._recent_batch = 0  # the newest that carries an entry of theirs
+        self._earlier_batch = 0
+        self._evicted_batch = 0  # the newest that may carry an entry which is in neither
         self._looked_up: OrderedDict[bytes, _Answer] = OrderedDict()
 
     def require(self, digests: Sequence[bytes], now_ms: int) -> None:
@@ -79,13 +84,13 @@ class Deduplication:
         """
         if not self._loaded:
             raise Absent(self._load(now_ms))
-        recent, accepted = self._recent, self._accepted
-        if len(recent) > _RECENT_MAX:
+        if len(self._recent) >= _RECENT_MAX:
             self._evict()
+        recent, earlier, accepted = self._recent, self._earlier, self._accepted
         unknown: list[bytes] = []
         spans: set[Span] = set()
         for digest in digests:
-            if digest in recent or (self._looked_up and self._was_looked_up(digest)):
+            if digest in recent or digest in earlier or (self._looked_up and self._was_looked_up(digest)):
                 continue
             if found := accepted.spans(digest):
                 unknown.append(digest)
@@ -99,17 +104,15 @@ class Deduplication:
 
         One that the store knew is a recent one again. That an ID is new holds until it is added: the call may yet be repeated.
         """
-        recent = self._recent.get(digest)
-        if recent is not None:
-            entry: Entry | None = recent[0]
-        else:
-            answer = self._looked_up.get(digest)
-            entry = None if answer is None else answer.entry
+        entry = self._recent.get(digest) or self._earlier.get(digest)
+        remembered = entry is not None
+        if entry is None and (answer := self._looked_up.get(digest)) is not None:
+            entry = answer.entry
         if entry is None or now_ms - entry.sent_at_ms >= DEDUPLICATION_MS:
             return None
-        if self._looked_up.pop(digest, None) is not None and recent is None:
+        if self._looked_up.pop(digest, None) is not None and not remembered:
             self._hold(_ENTRY_BYTES)
-            self._recent[digest] = entry, 0
+            self._recent[digest] = entry
         return entry
 
     def add(self, digest: bytes, entry: Entry, batch: Batch) -> None:
@@ -121,16 +124,16 @@ class Deduplication:
             self._forget_expired(entry.sent_at_ms, batch)
         if self._looked_up:
             self._looked_up.pop(digest, None)
-        if digest in self._recent:
-            self._recent.move_to_end(digest)
-        else:
+        if digest not in self._recent:
             self._hold(_ENTRY_BYTES)
-        self._recent[digest] = entry, batch.number
+        self._recent[digest] = entry
+        self._recent_batch = batch.number
 
     def unload(self) -> None:
         """Forget what memory holds; the store has it all, or will with the batch that the next read waits for."""
-        self._evicted_batch = max([self._evicted_batch, *(batch for _, batch in self._recent.values())])
+        self._evicted_batch = max(self._evicted_batch, self._earlier_batch, self._recent_batch)
         self._recent.clear()
+        self._earlier.clear()
         self._looked_up.clear()
         self._accepted.clear()
         self._accepted_bytes = 0
@@ -143,12 +146,11 @@ class Deduplication:
         self._ledger.memory_bytes += size
 
     def _evict(self) -> None:
-        """Leave the oldest of the recent entries to the store. Never within a call, which has relied on them."""
-        count = len(self._recent) - (_RECENT_MAX - _EVICTED_AT_ONCE)
-        for _ in range(count):
-            _, (_, batch) = self._recent.popitem(last=False)
-            self._evicted_batch = max(self._evicted_batch, batch)
-        self._hold(-count * _ENTRY_BYTES)
+        """Leave the earlier entries to the store. Never within a call, which has relied on them."""
+        self._hold(-len(self._earlier) * _ENTRY_BYTES)
+        self._evicted_batch = max(self._evicted_batch, self._earlier_batch)
+        self._earlier, self._earlier_batch = self._recent, self._recent_batch
+        self._recent = {}
 
     # Filters
 

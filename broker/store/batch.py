@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from broker.store.changes import CounterRow, LeaseRow, MessageRow, MoveRow
-from broker.store.entries import Packed, count, pack_facts
+from broker.store.entries import Packed, pack_facts
 
 SMALL_ROWS: Final = 2_048
 SMALL_BYTES: Final = 512 * 1024
@@ -60,8 +60,7 @@ class Batch:
     @property
     def rows(self) -> int:
         """How many rows it changes, about."""
-        accepted = sum(map(count, self.deduplication.values())) if self.deduplication else 0
-        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + accepted
+        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
 
     @property
     def message_bytes(self) -> int:
