@@ -65,6 +65,8 @@ class Deduplication:
         self._queue = queue
         self._ledger = ledger
         self.held_bytes = 0  # of the memory that all queues share
+        self.used_at = 0  # see usage.py
+        self.listed_at = 0
         self._accepted = Acceptance()
         self._accepted_bytes = 0  # of held_bytes
         self._loaded = new

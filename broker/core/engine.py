@@ -43,8 +43,6 @@ class Engine(Registry):
         self.start_job: Callable[[Job], None] = lambda _job: None
         self.moves = MoveTasks(self)
         self.usage = Usage(ledger)
-        self._use = self.usage.use
-        self._make_room = self.usage.make_room
 
     def recover(self, recovered: Recovered) -> None:
         super().recover(recovered)
@@ -71,7 +69,7 @@ class Engine(Registry):
         """
         self.ledger.check_room()
         now_ms = self.ledger.now_ms()
-        self._use(queue)
+        self.usage.use(queue)
         if type(queue) is FifoQueue:
             digests = queue.digests(messages, now_ms)
             self.ledger.reserve(len(messages))
@@ -107,7 +105,7 @@ class Engine(Registry):
         found: list[list[bytes]] = []
         reads: list[Read] = []
         for queue, messages in parcels:
-            self._use(queue)
+            self.usage.use(queue)
             digests: list[bytes] = []
             if type(queue) is FifoQueue:
                 try:
@@ -139,7 +137,7 @@ class Engine(Registry):
         return deliveries
 
     def _receive(self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None) -> list[Delivery]:
-        self._use(queue)
+        self.usage.use(queue)
         now_ms = self.ledger.now_ms()
         if type(queue) is FifoQueue:
             if attempt_id is not None:
@@ -170,7 +168,7 @@ class Engine(Registry):
             queue.attempts.remember(attempt_id, Attempt(now_ms, tuple(selection.picked)))
         if selection.dead and target is not None:
             self.available(target)  # last: it may come back to this queue
-        self._make_room(queue)
+        self.usage.make_room(queue)
         if not deliveries and (selection.dead or selection.expired):
             raise Yield
         return deliveries
@@ -227,7 +225,7 @@ class Engine(Registry):
         too; on a FIFO queue the receive that the handle stands for must not have ended. Raises Absent.
         """
         receipt = self.check_handle(queue, handle)
-        self._use(queue)
+        self.usage.use(queue)
         message = queue.find_received(receipt.message)
         if message is None:
             return
@@ -246,7 +244,7 @@ class Engine(Registry):
         Source: SQS API Reference, ChangeMessageVisibility.
         """
         receipt = self.check_handle(queue, handle)
-        self._use(queue)
+        self.usage.use(queue)
         now_ms = self.ledger.now_ms()
         message = queue.find_received(receipt.message)
         if message is None or (queue.settings.fifo and not self._current(queue, message, receipt)):
@@ -270,7 +268,7 @@ class Engine(Registry):
 
     def counts(self, queue: Queue) -> Counts:
         """How many messages are visible, in flight and delayed now. Raises Absent."""
-        self._use(queue)
+        self.usage.use(queue)
         return queue.counts(self.ledger.now_ms())
 
     def configure_queue(self, queue: Queue, settings: QueueSettings, attributes: dict[str, str]) -> None:
@@ -360,7 +358,7 @@ class Engine(Registry):
 
     def available(self, queue: Queue) -> None:
         """The queue has more messages than before."""
-        self._use(queue)
+        self.usage.use(queue)
         self._look_at(queue)
 
     def _look_at(self, queue: Queue) -> None:
@@ -370,7 +368,7 @@ class Engine(Registry):
             self.schedule_retention(queue)
         if queue.waiters:
             self.serve(queue)
-        self._make_room(queue)
+        self.usage.make_room(queue)
 
     # Retention
 
@@ -385,7 +383,7 @@ class Engine(Registry):
     def _expire_slice(self, queue: Queue) -> bool:
         if queue.deleted:
             return False
-        self._use(queue)
+        self.usage.use(queue)
         more = queue.expire_slice(self.ledger.now_ms())
         if queue.waiters:
             self.serve(queue)  # what expired may have locked its group

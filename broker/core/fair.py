@@ -187,7 +187,7 @@ class _Choice:
 
     def _quiet_group(self) -> Group | None:
         waiting = self._queue.waiting
-        ungrouped = waiting.groups.get(None)
+        ungrouped = waiting.ungrouped
         named = waiting.pop_ready()
         while named is not None and self._fairness.noisy(named.name, self._now_ms):
             if named not in self._aside:

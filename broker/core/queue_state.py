@@ -57,6 +57,8 @@ class QueueState:
         self.modified_at_ms = created_at_ms
         self.purged_at_ms = 0
         self.deleted = False
+        self.used_at = 0  # see usage.py
+        self.listed_at = 0
         self.messages = 0
         self.in_flight = 0
         self.delayed = 0

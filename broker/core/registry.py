@@ -25,6 +25,7 @@ from broker.store.base import Recovered
 QUEUE_KIND: Final = "queue"
 TOMBSTONE_KIND: Final = "deleted-queue"
 _ALL_ENTRIES: Final = 1 << 60
+_SHARED_MAX: Final = 1_000
 
 
 class QueueRecord(msgspec.Struct):
@@ -61,6 +62,7 @@ class Registry:
         self._names: dict[tuple[str, str], SortedList[str]] = {}
         self._sources: dict[QueueName, set[QueueName]] = {}
         self._tombstones: dict[QueueName, int] = {}
+        self._settings: dict[QueueSettings, QueueSettings] = {}  # one of each: those of many queues are alike
 
     def recover(self, recovered: Recovered) -> None:
         """Take over what the store holds. Memory must be empty."""
@@ -122,7 +124,7 @@ class Registry:
             self.ledger.next_sequence(),
             self.ledger.next_sequence(),
             name,
-            settings,
+            self._shared(settings),
             attributes=attributes,
             tags=tags,
             created_at_ms=now_ms,
@@ -154,7 +156,7 @@ class Registry:
         """Replace a queue's settings and the attribute strings that they come from."""
         before = queue.settings
         self._unlink_source(queue)
-        queue.settings, queue.attributes = settings, attributes
+        queue.settings, queue.attributes = self._shared(settings), attributes
         self._link_source(queue)
         queue.modified_at_ms = self.ledger.now_ms()
         self._record(queue)
@@ -213,6 +215,11 @@ class Registry:
     def queues(self) -> list[Queue]:
         return list(self.queues_by_name.values())
 
+    def _shared(self, settings: QueueSettings) -> QueueSettings:
+        if len(self._settings) >= _SHARED_MAX:
+            self._settings.clear()
+        return self._settings.setdefault(settings, settings)
+
     def _within_cooldown(self, since_ms: int) -> bool:
         return since_ms > 0 and self.ledger.now_ms() - since_ms < COOLDOWN_MS
 
@@ -263,7 +270,7 @@ class Registry:
             record.number,
             record.generation,
             record.name,
-            record.settings,
+            self._shared(record.settings),
             attributes=record.attributes,
             tags=record.tags,
             created_at_ms=record.created_at_ms,

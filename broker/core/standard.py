@@ -61,7 +61,7 @@ class StandardQueue(StandardReads):
             self.ledger.prefetch(self.timed_read(now_ms))
 
     def _select_in_order(self, selection: Selection, count: int, now_ms: int) -> None:
-        group = self.waiting.groups.get(None)
+        group = self.waiting.ungrouped
         timed = self.timed.visible(now_ms) if self.timed.is_due(now_ms) else None
         head = None if timed is None else next(timed, None)
         work = 0
@@ -254,7 +254,7 @@ class StandardQueue(StandardReads):
         if self.grouped:
             empty = self.waiting.scan_done and not self.waiting.groups
             return self._newest_order + 1 if empty else self.scan_from
-        group = self.waiting.groups.get(None)
+        group = self.waiting.ungrouped
         if group is not None and group.messages:
             return group.messages[0].order
         return self._newest_order + 1 if self.waiting.scan_done else self.waiting.scan_edge + 1

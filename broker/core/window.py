@@ -48,6 +48,7 @@ class Waiting:
 
     __slots__ = (
         "groups",
+        "ungrouped",
         "count",
         "scan_edge",
         "scan_done",
@@ -62,6 +63,7 @@ class Waiting:
 
     def __init__(self, done: bool, scan_edge: int, batch_number: int) -> None:
         self.groups: dict[str | None, Group] = {}
+        self.ungrouped: Group | None = None  # that of None, if it is there
         self.count = 0
         self.scan_edge = scan_edge
         self.scan_done = done
@@ -74,15 +76,21 @@ class Waiting:
         self.scan: Read | None = None
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
 
+    def find(self, name: str | None) -> Group | None:
+        """A group of which something is in memory, or to be remembered."""
+        return self.ungrouped if name is None else self.groups.get(name)
+
     def group(self, name: str | None) -> Group:
-        group = self.groups.get(name)
+        group = self.find(name)
         if group is None:
             group = self.groups[name] = Group(name)
+            if name is None:
+                self.ungrouped = group
         return group
 
     def arrive(self, message: Message, batch_number: int, room: bool) -> bool:
         """A message was sent, in this batch. Whether it was kept: the store has it anyway. `room`: memory has some."""
-        group = self.groups.get(message.group)
+        group = self.find(message.group)
         if group is not None and (group.more or (group.name is not None and len(group.messages) >= limits.GROUP_MAX)):
             if not group.more:
                 # What came before is here or in flight, and belongs here when it waits again.
@@ -156,7 +164,7 @@ class Waiting:
 
     def holds(self, message: Message) -> bool:
         """Whether a message of this place in the order belongs into memory, being part of the prefixes kept there."""
-        group = self.groups.get(message.group)
+        group = self.find(message.group)
         if group is not None and message.order <= group.loaded_to:
             return True
         if group is not None and group.more:
@@ -190,7 +198,7 @@ class Waiting:
 
     def remove(self, message_id: int, group_name: str | None) -> Message | None:
         """Remove a waiting message wherever it stands in its group (expired ones stand at its head)."""
-        group = self.groups.get(group_name)
+        group = self.find(group_name)
         if group is None:
             return None
         for message in group.messages:
@@ -208,6 +216,8 @@ class Waiting:
             return
         if self.scan_done or group.loaded_to <= self.scan_edge:
             self.groups.pop(group.name, None)
+            if group.name is None:
+                self.ungrouped = None
 
     def announce(self, group: Group) -> None:
         """A named group's head has changed, or the group was unlocked: enter it among the ready ones, unless it is locked."""

@@ -9,6 +9,7 @@ class Held:
 
     def __init__(self, bench: Bench, size: int) -> None:
         self._ledger, self.size = bench.ledger, size
+        self.used_at = self.listed_at = 0
         self._ledger.memory_bytes += size
 
     def unload(self) -> None:

@@ -5,7 +5,6 @@ form (`sqs.eu-west-1.…`, `eu-west-1.queue.…`). Otherwise the region is that 
 """
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from broker.core.errors import MissingParameter
@@ -14,6 +13,7 @@ from broker.services.context import Call
 from broker.services.sqs.errors import InvalidAddress
 
 _LENGTH_MAX: Final = 1024  # of what is remembered; no queue's URL comes near
+_REMEMBERED_MAX: Final = 16_384
 _PATH: Final = re.compile(r"/?(?:queue/(?P<region>[a-z0-9-]+)/)?(?P<account>\d{12})/(?P<name>[A-Za-z0-9_.-]{1,80})/?")
 _BARE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _REGION: Final = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
@@ -39,12 +39,7 @@ def queue_name(call: Call, queue_url: str | None) -> QueueName:
     """The queue that a request's QueueUrl names. Raises MissingParameter, InvalidAddress."""
     if not queue_url:
         raise MissingParameter("QueueUrl")
-    name = None
-    if len(queue_url) <= _LENGTH_MAX:
-        name = _name(queue_url, call.base_url, call.account, call.region)
-    if name is None:
-        raise InvalidAddress(queue_url)
-    return name
+    return _names.find(queue_url, call)
 
 
 def queue_url(call: Call, name: QueueName) -> str:
@@ -52,9 +47,37 @@ def queue_url(call: Call, name: QueueName) -> str:
     return f"{call.base_url}/{name.account}/{name.name}"
 
 
-@lru_cache(maxsize=16_384)
+class _Names:
+    """What URLs name, for callers of an account and a region at an address of the broker's. When there are many, it begins anew."""
+
+    def __init__(self) -> None:
+        self._by_caller: dict[tuple[str, str, str], dict[str, QueueName]] = {}
+        self._count = 0
+
+    def find(self, queue_url: str, call: Call) -> QueueName:
+        """Raises InvalidAddress."""
+        names = self._by_caller.get((call.base_url, call.account, call.region))
+        name = None if names is None else names.get(queue_url)
+        return self._read(queue_url, call) if name is None else name
+
+    def _read(self, queue_url: str, call: Call) -> QueueName:
+        name = None
+        if len(queue_url) <= _LENGTH_MAX:
+            name = _name(queue_url, call.base_url, call.account, call.region)
+        if name is None:
+            raise InvalidAddress(queue_url)
+        if self._count >= _REMEMBERED_MAX:
+            self._by_caller.clear()
+            self._count = 0
+        self._by_caller.setdefault((call.base_url, call.account, call.region), {})[queue_url] = name
+        self._count += 1
+        return name
+
+
+_names: Final = _Names()
+
+
 def _name(queue_url: str, base_url: str, account: str, region: str) -> QueueName | None:
-    """What it names for a caller of this account and region."""
     address = _read(queue_url)
     if address is None:
         return None
