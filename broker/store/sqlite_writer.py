@@ -19,7 +19,7 @@ from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
-from broker.store.changes import LANE_READY, CounterRow, MessageRow, MoveRow
+from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow, MoveRow
 from broker.store.entries import rows_of
 from broker.store.stretches import Stretches
 
@@ -93,14 +93,14 @@ class Writer:
     def _write(self, batch: Batch) -> None:
         if batch.messages:
             arrived = batch.messages.values()
-            self._put(sql.PUT_MESSAGE, ((self._stretch(row, batch), *astuple(row)[:7]) for row in arrived))
-            self._put(sql.PUT_BODY, ((row.id, row.body) for row in arrived))
+            self._put(sql.PUT_MESSAGE, (self._message(row, batch) for row in arrived))
+            self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for row in arrived))
         if batch.moves:
             moved = batch.moves.values()
             self._put(sql.MOVE_MESSAGE, ((*astuple(row), self._stretch(row, batch)) for row in moved))
             self._put(sql.MOVE_LEASE, ((row.id, row.queue) for row in moved))
         if batch.leases:
-            self._put(sql.PUT_LEASE, map(astuple, batch.leases.values()))
+            self._put(sql.PUT_LEASE, map(_lease, batch.leases.values()))
         if batch.deleted:
             self._delete_messages(sorted(batch.deleted))
         if batch.dropped:
@@ -115,6 +115,10 @@ class Writer:
             kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
+
+    def _message(self, row: MessageRow, batch: Batch) -> tuple[Any, ...]:
+        place = row.id, row.queue, row.lane, row.order, row.group or "", row.enqueued_at_ms
+        return self._stretch(row, batch), *place, bytearray(row.content)
 
     def _stretch(self, row: MessageRow | MoveRow, batch: Batch) -> int:
         return self._stretches.place(row.queue, batch.number) if row.lane == LANE_READY else 0
@@ -222,6 +226,11 @@ class Writer:
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute(sql.ROLLBACK)
+
+
+def _lease(row: LeaseRow) -> tuple[Any, ...]:
+    timed = row.visible_at_ms, row.receive_count, row.first_received_at_ms
+    return row.id, row.queue, *timed, row.source or ""
 
 
 def _json(keys: Sequence[int]) -> str:

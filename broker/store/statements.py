@@ -8,19 +8,25 @@ from collections.abc import Callable
 from typing import Final
 
 # ---- Writing. One step of a statement takes the GIL back a few times, however many rows it writes: so a batch's rows for a
-# table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with NULLs that select
+# table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with rows that select
 # nothing. Rows that are deleted by one number are named in one value instead, however many they are.
+#
+# Values are bound while the thread has the GIL. Python's module takes four times as long for None and bytes, which it tries to
+# adapt first, as for int, str and bytearray: so a NULL is written as an empty text, and what is many is bound as bytearray.
 
 ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 
 
 class Rows:
-    """One statement in each of the fixed sizes, written out when first needed; `nothing` are the values of a row without effect."""
+    """One statement in each of the fixed sizes, written out when first needed; `nothing` are the values of a row without effect.
+
+    No first column is ever -1.
+    """
 
     __slots__ = ("nothing", "rows_max", "_text", "_texts")
 
     def __init__(self, width: int, text: Callable[[int], str], *, rows_max: int = ROWS_PER_STATEMENT[-1]) -> None:
-        self.nothing = (None,) * width
+        self.nothing = (-1,) * width
         self.rows_max = rows_max
         self._text = text
         self._texts: dict[int, str] = {}
@@ -39,16 +45,20 @@ def _values(width: int, size: int) -> str:
     return "VALUES " + ", ".join([row] * size)
 
 
-def _put(table: str, columns: str, *, verb: str = "INSERT OR REPLACE", conflict: str = "") -> Rows:
-    width = columns.count(",") + 1
+def _put(
+    table: str, columns: str, *, verb: str = "INSERT OR REPLACE", conflict: str = "", empty_is_null: str = ""
+) -> Rows:
+    """`empty_is_null`: the column in which an empty text stands for NULL."""
+    names = columns.split(", ")
+    taken = [f"nullif(column{n}, '')" if name == empty_is_null else f"column{n}" for n, name in enumerate(names, 1)]
 
     def text(size: int) -> str:
-        values = _values(width, size)
-        if size > 1:
-            values = f"SELECT * FROM ({values}) WHERE column1 IS NOT NULL"
-        return f"{verb} INTO {table} ({columns}) {values}{conflict}"
+        values = _values(len(names), size)
+        return (
+            f"{verb} INTO {table} ({columns}) SELECT {', '.join(taken)} FROM ({values}) WHERE column1 <> -1{conflict}"
+        )
 
-    return Rows(width, text)
+    return Rows(len(names), text)
 
 
 def _move(table: str, columns: tuple[str, ...]) -> Rows:
@@ -68,9 +78,11 @@ def _delete(table: str, key: str) -> str:
     return f"DELETE FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))"
 
 
-PUT_MESSAGE: Final = _put("message", "stretch, id, queue, lane, ord, grp, enqueued_at_ms, content")
+PUT_MESSAGE: Final = _put("message", "stretch, id, queue, lane, ord, grp, enqueued_at_ms, content", empty_is_null="grp")
 PUT_BODY: Final = _put("body", "id, body")
-PUT_LEASE: Final = _put("lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source")
+PUT_LEASE: Final = _put(
+    "lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source", empty_is_null="source"
+)
 MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms", "stretch"))
 # A lease follows its message; where the batch holds a new one, that replaces this row right after.
 MOVE_LEASE: Final = _move("lease", ("queue",))

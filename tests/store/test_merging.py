@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from broker.store import schema
 from broker.store.batch import Batch, merged
@@ -67,6 +68,7 @@ def state(batches: list[Batch]) -> dict[str, Any]:
     store = DictStore()
     for batch in batches:
         store.commit(batch)
+    store.entries.sort(key=astuple)
     return {name: value for name, value in vars(store).items() if name != "past"}
 
 
