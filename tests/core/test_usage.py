@@ -58,3 +58,39 @@ def test_much_memory_is_given_back_a_part_at_a_time(bench: Bench) -> None:
     for left in (3, 1, 1):
         usage.make_room(held[-1])
         assert sum(one.size > 0 for one in held) == left
+
+
+def test_one_that_left_and_came_back_is_as_new(bench: Bench) -> None:
+    usage = Usage(bench.ledger)
+    bench.ledger.memory_bytes_max = 1_000
+    first, second, third = held = [Held(bench, 400) for _ in range(3)]
+    usage.keep(first)
+    usage.discard(first)
+    for one in (second, first, third):
+        usage.keep(one)
+    usage.make_room(third)
+    assert [one.size for one in held] == [400, 0, 400]
+
+
+def test_nothing_is_kept_of_those_that_are_gone(bench: Bench) -> None:
+    """Queues are made and deleted, and memory is never short."""
+    usage = Usage(bench.ledger)
+    for _ in range(10_000):
+        gone = Held(bench, 0)
+        usage.keep(gone)
+        usage.discard(gone)
+    assert len(usage._heap) <= 1_002
+
+
+def test_those_that_are_used_all_the_time_stay(bench: Bench) -> None:
+    usage = Usage(bench.ledger)
+    bench.ledger.memory_bytes_max = 1_000
+    busy, idle = [Held(bench, 100) for _ in range(5)], [Held(bench, 100) for _ in range(10)]
+    for one in (*busy, *idle):
+        usage.keep(one)
+    for _ in range(3):
+        for one in busy:
+            usage.keep(one)
+        usage.make_room(busy[0])
+    assert [one.size for one in busy] == [100] * 5
+    assert [one.size for one in idle] == [0] * 5 + [100] * 5

@@ -8,6 +8,7 @@ from broker.core.errors import MissingParameter
 from broker.core.settings import QueueName
 from broker.services.context import Call
 from broker.services.runtime import Runtime
+from broker.services.sqs import queue_urls
 from broker.services.sqs.errors import InvalidAddress
 from broker.services.sqs.queue_urls import queue_name, queue_url
 
@@ -85,3 +86,19 @@ def test_what_is_no_queues_address(url: str) -> None:
 def test_a_queue_url_is_required(url: str | None) -> None:
     with pytest.raises(MissingParameter, match="must contain the parameter QueueUrl"):
         queue_name(call(), url)
+
+
+def test_the_same_url_names_the_queue_of_the_callers_region() -> None:
+    url = f"http://localhost:4566/{OTHER}/orders"
+    for _ in range(2):  # the second time it is remembered
+        for region in ("eu-central-1", "us-east-1"):
+            assert queue_name(call(region=region), url) == QueueName(OTHER, region, "orders")
+
+
+@pytest.mark.interpreted
+def test_not_more_is_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_urls, "_REMEMBERED_MAX", 3)
+    names = queue_urls._Names()
+    for n in range(20):
+        assert names.find(f"http://localhost:4566/{OTHER}/q{n % 7}", call(region=f"eu-west-{n % 3}")).name == f"q{n % 7}"
+        assert sum(map(len, names._by_caller.values())) <= 3
