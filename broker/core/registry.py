@@ -26,6 +26,7 @@ QUEUE_KIND: Final = "queue"
 TOMBSTONE_KIND: Final = "deleted-queue"
 _ALL_ENTRIES: Final = 1 << 60
 _SHARED_MAX: Final = 1_000
+_DELETED_MAX: Final = 1_000  # that `found` may hold on to
 
 
 class QueueRecord(msgspec.Struct):
@@ -59,6 +60,10 @@ class Registry:
         self.cooldowns = cooldowns
         self.created: list[Callable[[Queue], None]] = []  # told of every new queue
         self.queues_by_name: dict[QueueName, Queue] = {}
+        self.found: dict[
+            tuple[str, str, str], dict[str, Queue]
+        ] = {}  # by what callers call them (services/sqs/queue_urls.py)
+        self._deleted = 0
         self._names: dict[tuple[str, str], SortedList[str]] = {}
         self._sources: dict[QueueName, set[QueueName]] = {}
         self._tombstones: dict[QueueName, int] = {}
@@ -76,6 +81,7 @@ class Registry:
     def forget(self) -> None:
         """Drop all memory: the store is about to be read again."""
         self.queues_by_name.clear()
+        self.found.clear()
         self.ledger.changed.clear()
         self.ledger.memory_bytes = 0
         self._names.clear()
@@ -176,6 +182,10 @@ class Registry:
         self._unlink_source(queue)
         queue.deleted = True
         queue.unload()
+        self._deleted += 1
+        if self._deleted >= _DELETED_MAX:
+            self.found.clear()
+            self._deleted = 0
         self.ledger.changed.discard(queue)
         batch.delete_resource(QUEUE_KIND, record_key(queue.name))
         batch.drop_generation(queue.generation)

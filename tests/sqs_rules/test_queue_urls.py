@@ -4,20 +4,24 @@ from typing import cast
 
 import pytest
 
-from broker.core.errors import MissingParameter
-from broker.core.settings import QueueName
+from broker.core.errors import MissingParameter, QueueDoesNotExist
+from broker.core.queue import Queue
+from broker.core.settings import QueueName, QueueSettings
 from broker.services.context import Call
 from broker.services.runtime import Runtime
-from broker.services.sqs import queue_urls
 from broker.services.sqs.errors import InvalidAddress
-from broker.services.sqs.queue_urls import queue_name, queue_url
+from broker.services.sqs.queue_urls import find_queue, queue_name, queue_url
+from tests.core.bench import Bench
 
 ACCOUNT = "123456789012"
 OTHER = "999999999999"
 
 
-def call(base_url: str = "http://localhost:4566", region: str = "eu-central-1") -> Call:
-    runtime = cast(Runtime, None)
+URL = f"http://localhost:4566/{OTHER}/orders"
+
+
+def call(base_url: str = "http://localhost:4566", region: str = "eu-central-1", *, bench: Bench | None = None) -> Call:
+    runtime = cast(Runtime, bench)
     return Call(runtime, "json", ACCOUNT, region, True, ACCOUNT, base_url, "/", "", None, lambda: True)
 
 
@@ -88,17 +92,60 @@ def test_a_queue_url_is_required(url: str | None) -> None:
         queue_name(call(), url)
 
 
-def test_the_same_url_names_the_queue_of_the_callers_region() -> None:
-    url = f"http://localhost:4566/{OTHER}/orders"
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def made(bench: Bench, region: str = "eu-central-1", name: str = "orders") -> Queue:
+    return bench.engine.create_queue(QueueName(OTHER, region, name), QueueSettings(), {}, {})
+
+
+def test_a_url_finds_the_queue_of_the_callers_region(bench: Bench) -> None:
+    queues = {region: made(bench, region) for region in ("eu-central-1", "us-east-1")}
     for _ in range(2):  # the second time it is remembered
-        for region in ("eu-central-1", "us-east-1"):
-            assert queue_name(call(region=region), url) == QueueName(OTHER, region, "orders")
+        for region, queue in queues.items():
+            assert find_queue(call(region=region, bench=bench), URL) is queue
+        with pytest.raises(QueueDoesNotExist):
+            find_queue(call(region="eu-west-1", bench=bench), URL)
 
 
-@pytest.mark.interpreted
-def test_not_more_is_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_urls, "_REMEMBERED_MAX", 3)
-    names = queue_urls._Names()
-    for n in range(20):
-        assert names.find(f"http://localhost:4566/{OTHER}/q{n % 7}", call(region=f"eu-west-{n % 3}")).name == f"q{n % 7}"
-        assert sum(map(len, names._by_caller.values())) <= 3
+def test_a_queue_that_was_deleted_is_not_found_and_its_successor_is(bench: Bench) -> None:
+    first = made(bench)
+    assert find_queue(call(bench=bench), URL) is first
+    bench.engine.delete_queue(first)
+    with pytest.raises(QueueDoesNotExist):
+        find_queue(call(bench=bench), URL)
+    second = made(bench)
+    assert find_queue(call(bench=bench), URL) is second
+
+
+def test_after_memory_was_dropped_what_is_found_is_new(bench: Bench) -> None:
+    first = made(bench)
+    assert find_queue(call(bench=bench), URL) is first
+    bench.commit()
+    bench.engine.forget()
+    bench.engine.recover(bench.store.recover())
+    assert find_queue(call(bench=bench), URL) is bench.engine.find_queue(first.name) is not first
+
+
+def test_what_is_remembered_does_not_outlive_many_queues(bench: Bench) -> None:
+    for n in range(2_500):
+        queue = made(bench, name=f"q{n}")
+        assert find_queue(call(bench=bench), f"http://localhost:4566/{OTHER}/q{n}") is queue
+        bench.engine.delete_queue(queue)
+    assert sum(map(len, bench.engine.found.values())) <= 1_000
+
+
+def test_not_more_is_remembered_than_a_bound(bench: Bench) -> None:
+    queue = made(bench)
+    for n in range(20_000):
+        assert find_queue(call(f"http://host-{n % 100}:4566", bench=bench), f"http://at.{n}/{OTHER}/orders") is queue
+    assert len(bench.engine.found) <= 64
+    assert sum(map(len, bench.engine.found.values())) <= 16_384
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_a_url_is_required_to_find_a_queue(bench: Bench, url: str | None) -> None:
+    with pytest.raises(MissingParameter):
+        find_queue(call(bench=bench), url)

@@ -5,7 +5,6 @@ from typing import Final
 
 import msgspec
 
-from broker.core.settings import QueueName
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.sqs.batches import check_entries, failed
@@ -17,7 +16,7 @@ from broker.services.sqs.message_shapes import (
     DeleteMessageBatchResultEntry,
     DeleteMessageRequest,
 )
-from broker.services.sqs.queue_urls import queue_name
+from broker.services.sqs.queue_urls import find_queue
 from broker.services.sqs.service import SERVICE
 
 _ENTRY: Final = "DeleteMessageBatchRequestEntry"
@@ -26,30 +25,29 @@ _ENTRY: Final = "DeleteMessageBatchRequestEntry"
 @SERVICE.operation("DeleteMessage", DeleteMessageRequest)
 async def delete_message(call: Call, request: DeleteMessageRequest) -> None:
     """Delete a received message; deleting it again succeeds."""
-    await call.runtime.call(_delete, call, queue_name(call, request.queue_url), request.receipt_handle)
+    await call.runtime.call(_delete, call, request.queue_url, request.receipt_handle)
 
 
 @SERVICE.operation("DeleteMessageBatch", DeleteMessageBatchRequest, DeleteMessageBatchResult)
 async def delete_message_batch(call: Call, request: DeleteMessageBatchRequest) -> DeleteMessageBatchResult:
     """Delete up to ten messages, each as DeleteMessage would."""
-    name = queue_name(call, request.queue_url)
     entries = request.entries or []
     successful: list[DeleteMessageBatchResultEntry] = []
     errors: list[BatchResultErrorEntry] = []
-    await call.runtime.call(_delete_entries, call, name, entries, successful, errors)
+    await call.runtime.call(_delete_entries, call, request.queue_url, entries, successful, errors)
     return DeleteMessageBatchResult(successful=successful, failed=errors or msgspec.UNSET)
 
 
 def _delete_entries(
     call: Call,
-    name: QueueName,
+    queue_url: str | None,
     entries: Sequence[DeleteMessageBatchRequestEntry],
     successful: list[DeleteMessageBatchResultEntry],
     errors: list[BatchResultErrorEntry],
 ) -> None:
     """Goes on behind the entries that it has seen to where it is called again, because rows were absent."""
     engine = call.runtime.engine
-    queue = engine.find_queue(name)
+    queue = find_queue(call, queue_url)
     check_entries(entries, _ENTRY)
     for entry in entries[len(successful) + len(errors) :]:
         try:
@@ -60,6 +58,5 @@ def _delete_entries(
             successful.append(DeleteMessageBatchResultEntry(entry.id))
 
 
-def _delete(call: Call, name: QueueName, handle: str) -> None:
-    engine = call.runtime.engine
-    engine.delete(engine.find_queue(name), handle)
+def _delete(call: Call, queue_url: str | None, handle: str) -> None:
+    call.runtime.engine.delete(find_queue(call, queue_url), handle)

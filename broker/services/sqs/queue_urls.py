@@ -7,13 +7,16 @@ form (`sqs.eu-west-1.…`, `eu-west-1.queue.…`). Otherwise the region is that 
 import re
 from typing import Final, NamedTuple
 
+from broker.core.engine import Engine
 from broker.core.errors import MissingParameter
+from broker.core.queue import Queue
 from broker.core.settings import QueueName
 from broker.services.context import Call
 from broker.services.sqs.errors import InvalidAddress
 
-_LENGTH_MAX: Final = 1024  # of what is remembered; no queue's URL comes near
-_REMEMBERED_MAX: Final = 16_384
+_LENGTH_MAX: Final = 1024  # no queue's URL comes near
+_REMEMBERED_MAX: Final = 16_384  # URLs of all callers
+_CALLERS_MAX: Final = 64
 _PATH: Final = re.compile(r"/?(?:queue/(?P<region>[a-z0-9-]+)/)?(?P<account>\d{12})/(?P<name>[A-Za-z0-9_.-]{1,80})/?")
 _BARE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _REGION: Final = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
@@ -39,7 +42,26 @@ def queue_name(call: Call, queue_url: str | None) -> QueueName:
     """The queue that a request's QueueUrl names. Raises MissingParameter, InvalidAddress."""
     if not queue_url:
         raise MissingParameter("QueueUrl")
-    return _names.find(queue_url, call)
+    name = _name(queue_url, call.base_url, call.account, call.region) if len(queue_url) <= _LENGTH_MAX else None
+    if name is None:
+        raise InvalidAddress(queue_url)
+    return name
+
+
+def find_queue(call: Call, queue_url: str | None) -> Queue:
+    """That queue, to be asked for within a call of the engine. Raises MissingParameter, InvalidAddress, QueueDoesNotExist."""
+    engine: Engine = call.runtime.engine
+    queue = _remembered(engine, call, queue_url) if queue_url else None
+    if queue is None or queue_url is None:
+        queue = engine.find_queue(queue_name(call, queue_url))
+        _remember(engine, call, queue_url or "", queue)
+    return queue
+
+
+def check_queue_url(call: Call, queue_url: str | None) -> None:
+    """Whether it can be some queue's. Raises MissingParameter, InvalidAddress."""
+    if not queue_url or _remembered(call.runtime.engine, call, queue_url) is None:
+        queue_name(call, queue_url)
 
 
 def queue_url(call: Call, name: QueueName) -> str:
@@ -47,34 +69,20 @@ def queue_url(call: Call, name: QueueName) -> str:
     return f"{call.base_url}/{name.account}/{name.name}"
 
 
-class _Names:
-    """What URLs name, for callers of an account and a region at an address of the broker's. When there are many, it begins anew."""
-
-    def __init__(self) -> None:
-        self._by_caller: dict[tuple[str, str, str], dict[str, QueueName]] = {}
-        self._count = 0
-
-    def find(self, queue_url: str, call: Call) -> QueueName:
-        """Raises InvalidAddress."""
-        names = self._by_caller.get((call.base_url, call.account, call.region))
-        name = None if names is None else names.get(queue_url)
-        return self._read(queue_url, call) if name is None else name
-
-    def _read(self, queue_url: str, call: Call) -> QueueName:
-        name = None
-        if len(queue_url) <= _LENGTH_MAX:
-            name = _name(queue_url, call.base_url, call.account, call.region)
-        if name is None:
-            raise InvalidAddress(queue_url)
-        if self._count >= _REMEMBERED_MAX:
-            self._by_caller.clear()
-            self._count = 0
-        self._by_caller.setdefault((call.base_url, call.account, call.region), {})[queue_url] = name
-        self._count += 1
-        return name
+def _remembered(engine: Engine, call: Call, queue_url: str) -> Queue | None:
+    """A queue that was found by this URL before, for such a caller, and is still there."""
+    queues = engine.found.get((call.base_url, call.account, call.region))
+    queue = None if queues is None else queues.get(queue_url)
+    return None if queue is None or queue.deleted else queue
 
 
-_names: Final = _Names()
+def _remember(engine: Engine, call: Call, queue_url: str, queue: Queue) -> None:
+    if len(queue_url) > _LENGTH_MAX:
+        return
+    found = engine.found
+    if len(found) >= _CALLERS_MAX or sum(map(len, found.values())) >= _REMEMBERED_MAX:
+        found.clear()
+    found.setdefault((call.base_url, call.account, call.region), {})[queue_url] = queue
 
 
 def _name(queue_url: str, base_url: str, account: str, region: str) -> QueueName | None:

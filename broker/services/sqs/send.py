@@ -9,7 +9,7 @@ from broker.core.admission import admit, require_fifo_ids
 from broker.core.content import Attribute
 from broker.core.engine import Engine
 from broker.core.message import Admitted, Sent
-from broker.core.settings import QueueName, QueueSettings
+from broker.core.settings import QueueSettings
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.digests import attributes_md5
@@ -24,7 +24,7 @@ from broker.services.sqs.message_shapes import (
     SendMessageRequest,
     SendMessageResult,
 )
-from broker.services.sqs.queue_urls import queue_name
+from broker.services.sqs.queue_urls import find_queue
 from broker.services.sqs.service import SERVICE
 
 _ENTRY: Final = "SendMessageBatchRequestEntry"
@@ -33,8 +33,7 @@ _ENTRY: Final = "SendMessageBatchRequestEntry"
 @SERVICE.operation("SendMessage", SendMessageRequest, SendMessageResult)
 async def send_message(call: Call, request: SendMessageRequest) -> SendMessageResult:
     """Send one message. A duplicate of a FIFO queue answers its original's id, and the MD5s of this request."""
-    name = queue_name(call, request.queue_url)
-    admitted, trace, sent = await call.runtime.call(_send, call, name, request)
+    admitted, trace, sent = await call.runtime.call(_send, call, request)
     return SendMessageResult(
         md5_of_message_body=admitted.body_md5,
         md5_of_message_attributes=_md5_or_unset(admitted.attributes),
@@ -47,23 +46,24 @@ async def send_message(call: Call, request: SendMessageRequest) -> SendMessageRe
 @SERVICE.operation("SendMessageBatch", SendMessageBatchRequest, SendMessageBatchResult)
 async def send_message_batch(call: Call, request: SendMessageBatchRequest) -> SendMessageBatchResult:
     """Send up to ten messages, in their order; the valid ones are accepted together."""
-    name = queue_name(call, request.queue_url)
-    return await call.runtime.call(_send_batch, call, name, request.entries or ())
+    return await call.runtime.call(_send_batch, call, request.queue_url, request.entries or ())
 
 
 # Both run as one engine call: the queue that is checked is the queue that is sent to.
 
 
-def _send(call: Call, name: QueueName, request: SendMessageRequest) -> tuple[Admitted, tuple[Attribute, ...], Sent]:
+def _send(call: Call, request: SendMessageRequest) -> tuple[Admitted, tuple[Attribute, ...], Sent]:
     engine: Engine = call.runtime.engine
-    queue = engine.find_queue(name)
+    queue = find_queue(call, request.queue_url)
     admitted, trace = _admit(call, queue.settings, request, in_batch=False)
     return admitted, trace, engine.send(queue, (admitted,))[0]
 
 
-def _send_batch(call: Call, name: QueueName, entries: Sequence[SendMessageBatchRequestEntry]) -> SendMessageBatchResult:
+def _send_batch(
+    call: Call, queue_url: str | None, entries: Sequence[SendMessageBatchRequestEntry]
+) -> SendMessageBatchResult:
     engine: Engine = call.runtime.engine
-    queue = engine.find_queue(name)
+    queue = find_queue(call, queue_url)
     check_entries(entries, _ENTRY)
     check_bytes(sum(text_bytes(e.message_body) + given_bytes(e.message_attributes) for e in entries))
     for entry in entries:
