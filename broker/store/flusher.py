@@ -164,11 +164,12 @@ class Flusher:
     def _run(self) -> None:
         while self._take():
             try:
-                if self._taken:
-                    batch = merged(self._taken)
+                if taken := self._taken:
+                    batch = merged(taken)
                     self._write(batch)
                     with self._changed:
                         self._flushed_to(batch.number)
+                    del taken, batch  # thousands of rows, and not while others wait for the lock
                 if self._durable_wanted > self._durable:
                     self._sync()
                     with self._changed:
