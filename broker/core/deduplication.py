@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from broker.core.absent import Absent, Read
 from broker.core.acceptance import Acceptance, Span
-from broker.core.ledger import Ledger
+from broker.core.ledger import Ledger, Listing
 from broker.core.limits import DEDUPLICATION_MS
 from broker.store.base import AcceptedPage
 from broker.store.batch import Batch
@@ -66,7 +66,7 @@ class Deduplication:
         self._ledger = ledger
         self.held_bytes = 0  # of the memory that all queues share
         self.used_at = 0  # see usage.py
-        self.listed_at = 0
+        self.listing: Listing | None = None
         self._accepted = Acceptance()
         self._accepted_bytes = 0  # of held_bytes
         self._loaded = new
@@ -74,7 +74,7 @@ class Deduplication:
         self._stale = not new  # the store may hold entries that have left the window
         self._recent: dict[bytes, Entry] = {}
         self._earlier: dict[bytes, Entry] = {}  # before those
-        self._recent_batch = 0  # the newest that carries an entry of theirs
+        self._recent_batch = 0  # the newest that carries an entry which was added to them
         self._earlier_batch = 0
         self._evicted_batch = 0  # the newest that may carry an entry which is in neither
         self._looked_up: OrderedDict[bytes, _Answer] = OrderedDict()
@@ -121,6 +121,7 @@ class Deduplication:
         """Remember an accepted message. Entries come in their order. What the store answered has served its purpose."""
         batch.add_deduplication(self._queue, digest, entry.order, entry.sent_at_ms, entry.message_id)
         if not self._loaded:
+            self._evicted_batch = max(self._evicted_batch, batch.number)
             return  # it left memory while the call was at it
         if self._accepted.add(digest, entry.order, entry.sent_at_ms):
             self._forget_expired(entry.sent_at_ms, batch)

@@ -36,6 +36,29 @@ class Counted(Protocol):
     def counters(self) -> CounterRow: ...
 
 
+class Listing:
+    """The place of a share of the memory budget among the others (usage.py). `holder` None: it is gone."""
+
+    __slots__ = ("holder",)
+
+    def __init__(self, holder: "Holder") -> None:
+        self.holder: Holder | None = holder
+
+
+class Holder(Protocol):
+    """What has a share of the memory budget (`Ledger.memory_bytes`): a queue, or the deduplication of a topic.
+
+    Both attributes are Usage's own: 0 and None to begin with.
+    """
+
+    used_at: int  # which use of anything was its last
+    listing: Listing | None
+
+    def unload(self) -> None:
+        """Leave everything to the store, and give the bytes back."""
+        ...
+
+
 class Ledger:
     """See the module's text."""
 

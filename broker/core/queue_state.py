@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from broker.core import limits
 from broker.core.absent import Read
 from broker.core.deadlines import Deadline
-from broker.core.ledger import Ledger
+from broker.core.ledger import Ledger, Listing
 from broker.core.message import Message
 from broker.core.settings import QueueName, QueueSettings
 from broker.core.waiting import Waiter
@@ -58,7 +58,7 @@ class QueueState:
         self.purged_at_ms = 0
         self.deleted = False
         self.used_at = 0  # see usage.py
-        self.listed_at = 0
+        self.listing: Listing | None = None
         self.messages = 0
         self.in_flight = 0
         self.delayed = 0

@@ -6,6 +6,7 @@ What is in the commit log and not yet in the database is read before the copy be
 import contextlib
 import os
 import sqlite3
+from collections.abc import Sequence
 
 from broker.store import schema
 from broker.store import statements as sql
@@ -26,7 +27,8 @@ def backup_directory(data: str, path: str) -> None:
         raise StoreError(f"{data} holds no database")
     if os.path.exists(path) or os.path.exists(part):
         raise StoreError(f"{path} or {part} exists; a backup never replaces a file")
-    version = schema.examine(database, len(schema.released_steps()))
+    steps = schema.released_steps()
+    version = schema.examine(database, len(steps))
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)
@@ -36,7 +38,7 @@ def backup_directory(data: str, path: str) -> None:
             commits = read_commits(data, secret)
             source.execute("VACUUM INTO ?", (part,))
         if version >= schema.WITH_COMMIT_LOG:
-            _complete(part, commits)
+            _complete(part, commits, version, steps)
         schema.publish(part, path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot copy {database} to {path}: {error}") from error
@@ -45,10 +47,11 @@ def backup_directory(data: str, path: str) -> None:
             os.unlink(part)
 
 
-def _complete(part: str, commits: Commits) -> None:
-    """Bring what a copy lacks into it."""
+def _complete(part: str, commits: Commits, version: int, steps: Sequence[str]) -> None:
+    """Bring what a copy lacks into it: what it is written with knows the newest version's tables."""
     with contextlib.closing(sqlite3.connect(part)) as copy:
         copy.isolation_level = None
+        schema.run_steps(copy, version, steps)
         writer = Writer(copy, part, synced=False)
         late = commits.after(writer.recover().batch_number)
         if late:

@@ -205,7 +205,7 @@ class Store(Protocol):
     ) -> list[DeduplicationRow]:
         """Entries of a queue (its number) with these digests and sent_at_ms > since_ms, among those of the spans of order.
 
-        Each span is (first, last). Cost: every digest of the spans is passed over, in C.
+        Each span is (first, last). Cost: the digests of the spans are passed over in C, once for each that is wanted.
         """
         ...
 

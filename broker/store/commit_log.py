@@ -22,9 +22,9 @@ import msgspec
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import SMALL_BYTES, Batch
 from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.directory import SEGMENT_NAMES
 from broker.store.entries import Packed
 
-SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 # Changes of a segment: what a start has to bring into the database is bounded, however small they are.
 SEGMENT_ROWS: Final = 65_536

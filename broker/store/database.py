@@ -55,7 +55,7 @@ class Database:
                 schema.create(self.connection, Chance().secret(32), steps)
                 directory.sync()
             else:
-                schema.upgrade(self.connection, directory.database, version, steps)
+                schema.upgrade(self.connection, directory.database, version, steps, commits=directory.commits)
             self._writer = Writer(self.connection, directory.database, synced=synced)
             self._writer.recover()  # opens SQLite's log
             self._log = WriteAheadLog(directory.database, schema.PAGE_BYTES, self._synchronous, BUSY_TIMEOUT_MS)

@@ -14,6 +14,7 @@ from broker.store.base import StoreUnusable
 
 MEMORY: Final = ":memory:"
 DATABASE_NAME: Final = "pombo.db"
+SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")  # of the commit log
 LOCK_NAME: Final = "pombo.lock"
 RESERVE_NAME: Final = "reserve"
 RESERVE_BYTES: Final = 16 * 1024 * 1024
@@ -31,6 +32,11 @@ class Directory:
     @property
     def database(self) -> str:
         return os.path.join(self.path, DATABASE_NAME)
+
+    @property
+    def commits(self) -> list[str]:
+        """The files of its commit log."""
+        return [os.path.join(self.path, name) for name in SEGMENT_NAMES]
 
     def open(self) -> None:
         """Make the directory where it is missing, and lock it. Raises StoreUnusable."""

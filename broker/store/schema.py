@@ -6,6 +6,7 @@ step. This module runs before the store serves, and knows nothing of batches.
 
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from importlib import resources
@@ -103,13 +104,25 @@ def create(connection: sqlite3.Connection, secret: bytes, steps: Sequence[str]) 
     connection.execute("COMMIT")
 
 
-def upgrade(connection: sqlite3.Connection, path: str, version: int, steps: Sequence[str]) -> None:
-    """Bring a database of an older version to the newest. The old one stays beside it, as `<file>.schema-<version>`."""
+def upgrade(
+    connection: sqlite3.Connection, path: str, version: int, steps: Sequence[str], *, commits: Sequence[str]
+) -> None:
+    """Bring a database of an older version to the newest. The old one stays beside it, as `<file>.schema-<version>`, and so do the
+    files of its commit log, which are `commits`: what it lacks is there.
+    """
     if version == len(steps):
         return
-    copy = f"{path}.schema-{version}"
-    if not os.path.exists(copy):
-        _copy(connection, copy)
+    suffix = f".schema-{version}"
+    if not os.path.exists(path + suffix):
+        for file in commits if version >= WITH_COMMIT_LOG else ():
+            if os.path.exists(file):
+                _copy_file(file, file + suffix)
+        _copy(connection, path + suffix)  # last: who finds it finds all of it
+    run_steps(connection, version, steps)
+
+
+def run_steps(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:
+    """The steps that a database of this version lacks."""
     _add_functions(connection)
     for number, step in enumerate(steps[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
@@ -125,6 +138,16 @@ def _copy(connection: sqlite3.Connection, copy: str) -> None:
         os.unlink(part)
     connection.execute("VACUUM INTO ?", (part,))
     publish(part, copy)
+
+
+def _copy_file(file: str, copy: str) -> None:
+    """The same for a file that nobody writes meanwhile. One that an earlier start left unfinished is made again."""
+    shutil.copy(file, copy)  # with its permissions
+    descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def name_for_part(path: str) -> str:

@@ -13,9 +13,9 @@ from typing import Final
 from broker.store import schema
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.batch import Batch, merged
-from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
+from broker.store.commit_log import CommitLog, read_commits
 from broker.store.database import BUSY_TIMEOUT_MS, Database
-from broker.store.directory import DATABASE_NAME, MEMORY, Directory
+from broker.store.directory import DATABASE_NAME, MEMORY, SEGMENT_NAMES, Directory
 from broker.store.flusher import Flusher
 from broker.store.sqlite_reads import SqliteReads
 

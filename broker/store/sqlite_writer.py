@@ -147,7 +147,7 @@ class Writer:
         return more
 
     def _clear_some(self) -> bool:
-        """Clear a few hundred rows; whether there was anything to clear."""
+        """Clear a few rows, or some thousands of entries; whether there was anything to clear."""
         execute = self.connection.execute
         dropped = execute(sql.NEXT_DROPPED).fetchone()
         if dropped is not None:

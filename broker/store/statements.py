@@ -12,7 +12,8 @@ from typing import Final
 # nothing. Rows that are deleted by one number are named in one value instead, however many they are.
 #
 # Values are bound while the thread has the GIL. Python's module takes four times as long for None and bytes, which it tries to
-# adapt first, as for int, str and bytearray: so a NULL is written as an empty text, and what is many is bound as bytearray.
+# adapt first, as for int, str and bytearray: so the NULLs of messages and leases are written as empty texts, and what was sent is
+# bound as bytearray.
 
 ROWS_PER_STATEMENT: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 
@@ -332,7 +333,8 @@ SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) F
     + " GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run ORDER BY arrived.run"
 )
 
-# The rows of entries that belong to spans of acceptance and hold one of the digests. These come as one blob, 16 bytes each.
+# The rows of entries that belong to spans of acceptance and may hold one of the digests: what is found may begin in the middle of
+# one. The digests come as one blob, 16 bytes each.
 DEDUPLICATION: Final = """
 WITH RECURSIVE wanted (at, digest) AS MATERIALIZED (
     SELECT 0, substr(:digests, 1, 16)

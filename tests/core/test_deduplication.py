@@ -192,6 +192,20 @@ def test_an_answer_about_what_was_sent_and_left_memory_meanwhile_is_not_believed
     assert send(bench, fifo, "first") == first
 
 
+def test_an_answer_from_before_what_was_accepted_out_of_memory_is_not_believed(bench: Bench) -> None:
+    """A call goes on adding although the window has left memory meanwhile; another call's look-up of the same ID arrives late."""
+    other, digest = digest_of(None, "other"), digest_of(None, "digest")
+    window = Deduplication(1, bench.ledger, new=True)
+    window.add(other, Entry(0, "id-1", 1), Batch(8))
+    window.unload()
+    window.add(digest, Entry(5, "id-2", 2), Batch(10))
+    window._arrived((digest,), 9, [])
+    window._loaded = True
+    window._accepted.take_in(1, 2, 5, [other, digest])
+    with pytest.raises(Absent):
+        window.require([digest], 6)
+
+
 def test_what_was_never_seen_is_surely_new_without_a_look_up(bench: Bench) -> None:
     window = Deduplication(1, bench.ledger, new=True)
     batch = Batch(1)

@@ -1,5 +1,8 @@
 """Who gives way when the memory budget is used up, and how much of it in one call."""
 
+import weakref
+
+from broker.core.ledger import Listing
 from broker.core.usage import Usage
 from tests.core.bench import Bench
 
@@ -9,7 +12,8 @@ class Held:
 
     def __init__(self, bench: Bench, size: int) -> None:
         self._ledger, self.size = bench.ledger, size
-        self.used_at = self.listed_at = 0
+        self.used_at = 0
+        self.listing: Listing | None = None
         self._ledger.memory_bytes += size
 
     def unload(self) -> None:
@@ -75,11 +79,18 @@ def test_one_that_left_and_came_back_is_as_new(bench: Bench) -> None:
 def test_nothing_is_kept_of_those_that_are_gone(bench: Bench) -> None:
     """Queues are made and deleted, and memory is never short."""
     usage = Usage(bench.ledger)
-    for _ in range(10_000):
-        gone = Held(bench, 0)
-        usage.keep(gone)
-        usage.discard(gone)
+    gone = [Held(bench, 0) for _ in range(10_000)]
+    for one in gone:
+        usage.keep(one)
+        usage.discard(one)
     assert len(usage._heap) <= 1_002
+    for one in gone:
+        usage.keep(one)
+    for one in gone:
+        usage.discard(one)
+    left = [weakref.ref(one) for one in gone]
+    del gone, one
+    assert not any(ref() for ref in left)
 
 
 def test_those_that_are_used_all_the_time_stay(bench: Bench) -> None:

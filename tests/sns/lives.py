@@ -16,7 +16,7 @@ from broker.app import Broker
 from broker.config import Config
 from broker.store.base import CommitFailed
 from broker.store.batch import Batch
-from broker.store.commit_log import SEGMENT_NAMES
+from broker.store.directory import SEGMENT_NAMES
 from tests.conftest import MessageClock, RunningBroker
 from tests.sns.conftest import make_client as make_sns_client
 from tests.sns.deliveries import captured

@@ -14,7 +14,8 @@ from broker.store import commit_log
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow, MoveRow
-from broker.store.commit_log import SEGMENT_NAMES, CommitLog, read_commits
+from broker.store.commit_log import CommitLog, read_commits
+from broker.store.directory import SEGMENT_NAMES
 from tests.store.conformance import accept, counters, entry, lease, message
 from tests.store.inside import Behind
 
@@ -74,7 +75,7 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
 
 
 def test_entries_are_read_that_an_earlier_version_wrote_one_by_one() -> None:
-    """A log of schema step 4. The database beside it was upgraded when the log is read."""
+    """A log of schema step 4."""
     rows = [DeduplicationRow(1, 5, b"a" * 16, 100, "id-a"), DeduplicationRow(2, 6, b"b" * 16, 101, "id-b")]
     record = msgspec.msgpack.encode([5_000, [], [], [], [], [], rows, {}, [], []])
     expected = Batch(7)

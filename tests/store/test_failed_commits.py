@@ -18,7 +18,7 @@ from broker.store.base import CommitFailed, CommitUncertain, StoreError, StoreUn
 from broker.store.batch import Batch
 from broker.store.commit_log import CommitLog, read_commits
 from broker.store.database import Database
-from broker.store.directory import Directory
+from broker.store.directory import SEGMENT_NAMES, Directory
 from broker.store.sqlite import SqliteStore
 from broker.store.sqlite_writer import Writer
 from tests.store.conformance import counters, ids, message, read
@@ -100,7 +100,7 @@ def present(store: SqliteStore) -> list[int]:
 def after_a_kill(store: SqliteStore, copy: Path) -> list[int]:
     """What is there if the broker is killed now."""
     copy.mkdir()
-    for name in (*commit_log.SEGMENT_NAMES, "pombo.db", "pombo.db-wal"):
+    for name in (*SEGMENT_NAMES, "pombo.db", "pombo.db-wal"):
         shutil.copy(Path(store.directory, name), copy / name)
     killed = SqliteStore(str(copy))
     killed.open()
@@ -376,7 +376,7 @@ def test_a_full_disk_gets_back_what_the_commit_log_does_not_need(
     store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 3_000_000)
-    first, second = (Path(store.directory, name) for name in commit_log.SEGMENT_NAMES)
+    first, second = (Path(store.directory, name) for name in SEGMENT_NAMES)
     for number in (2, 3):
         batch = Batch(number)
         batch.add_message(message(number + 2, body=b"x" * 2_500_000))
@@ -471,7 +471,7 @@ class LossOfPower:
         """A directory as it is found when power is back."""
         with self._turn:
             shutil.copytree(self._disk, after)
-            for name in commit_log.SEGMENT_NAMES:
+            for name in SEGMENT_NAMES:
                 shutil.copy(self._directory / name, after / name)
         return after
 

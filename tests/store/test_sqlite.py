@@ -13,7 +13,7 @@ from broker.store import flusher, schema, write_ahead_log
 from broker.store.backup import backup_directory
 from broker.store.base import Store, StoreUnusable
 from broker.store.batch import Batch
-from broker.store.commit_log import SEGMENT_NAMES
+from broker.store.directory import SEGMENT_NAMES
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import StoreConformance, ids, message, read
 from tests.store.inside import connection_of

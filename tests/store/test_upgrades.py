@@ -1,18 +1,22 @@
 """What earlier versions wrote is there after an upgrade."""
 
+import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import astuple
 
-from broker.store import schema
+from broker.store import commit_log, schema
+from broker.store.backup import backup_directory
 from broker.store.base import Recovered
 from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow
 from broker.store.sqlite import SqliteStore
-from tests.store.conformance import counters, read
+from tests.store.conformance import counters, ids, message, read
 
 
 @pytest.fixture
@@ -71,3 +75,58 @@ def test_deduplication_entries_are_kept_but_for_forgotten_ones(
     ]
     assert store.clear_dropped() is False
     store.close()
+
+
+SECRET = b"s" * 32
+ENTRIES = [DeduplicationRow(1, order, b"%16d" % order, 100, f"id-{order}") for order in (5, 6)]
+
+
+@pytest.fixture
+def fourth_version(directory: Path) -> Path:
+    """A directory that a broker of schema step 4 left when it was killed: an entry in the database, a batch in the commit log."""
+    directory.mkdir()
+    connection = sqlite3.connect(directory / "pombo.db", isolation_level=None)
+    schema.create(connection, SECRET, schema.released_steps()[:4])
+    connection.execute("INSERT INTO deduplication VALUES (1, 5, ?, 100, 'id-5')", (ENTRIES[0].digest,))
+    connection.close()
+    record = msgspec.msgpack.encode([5_000, [message(6)], [], [], [], [], [ENTRIES[1]], {}, [], []])
+    head = commit_log._HEAD.pack(1, len(record))
+    checksum = zlib.crc32(record, zlib.crc32(head, zlib.crc32(SECRET)))
+    (directory / "pombo.commits.0").write_bytes(commit_log._CHECKSUM.pack(checksum) + head + record)
+    return directory
+
+
+def check_all_of_it(directory: Path) -> None:
+    store = SqliteStore(str(directory), synchronous="off")
+    assert store.open().batch_number == 1
+    digests = tuple(entry.digest for entry in ENTRIES)
+    assert sorted(read(store.deduplication(1, digests, [(0, 99)], since_ms=0)), key=astuple) == ENTRIES
+    assert ids(read(store.messages((6,), content=True))) == [6]
+    store.close()
+
+
+def test_what_was_only_in_the_commit_log_is_there(fourth_version: Path) -> None:
+    check_all_of_it(fourth_version)
+
+
+def test_the_old_directory_stays_with_its_commit_log(fourth_version: Path, tmp_path: Path) -> None:
+    check_all_of_it(fourth_version)
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in ("pombo.db", "pombo.commits.0"):
+        shutil.copy(fourth_version / f"{name}.schema-4", again / name)
+    check_all_of_it(again)
+
+
+def test_a_copy_that_was_cut_short_is_made_again(fourth_version: Path, tmp_path: Path) -> None:
+    (fourth_version / "pombo.commits.0.schema-4").write_bytes(b"begun")
+    (fourth_version / "pombo.db.schema-4.part").write_bytes(b"begun")
+    test_the_old_directory_stays_with_its_commit_log(fourth_version, tmp_path)
+
+
+def test_a_backup_of_an_older_directory_is_whole(fourth_version: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    backup_directory(str(fourth_version), str(copy / "pombo.db"))
+    check_all_of_it(copy)
+    assert schema.examine(str(fourth_version / "pombo.db"), 99) == 4  # it was left as it is
