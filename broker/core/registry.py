@@ -26,7 +26,7 @@ QUEUE_KIND: Final = "queue"
 TOMBSTONE_KIND: Final = "deleted-queue"
 _ALL_ENTRIES: Final = 1 << 60
 _SHARED_MAX: Final = 1_000
-_DELETED_MAX: Final = 1_000  # that `found` may hold on to
+_DELETED_MAX: Final = 1_000
 
 
 class QueueRecord(msgspec.Struct):
@@ -60,9 +60,8 @@ class Registry:
         self.cooldowns = cooldowns
         self.created: list[Callable[[Queue], None]] = []  # told of every new queue
         self.queues_by_name: dict[QueueName, Queue] = {}
-        self.found: dict[
-            tuple[str, str, str], dict[str, Queue]
-        ] = {}  # by what callers call them (services/sqs/queue_urls.py)
+        # By what callers call them (services/sqs/queue_urls.py); and how many have been deleted that it may hold on to.
+        self.found: dict[tuple[str, str, str], dict[str, Queue]] = {}
         self._deleted = 0
         self._names: dict[tuple[str, str], SortedList[str]] = {}
         self._sources: dict[QueueName, set[QueueName]] = {}

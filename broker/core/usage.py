@@ -25,7 +25,10 @@ class Usage:
         self._listed = 0
 
     def use(self, queue: Queue) -> None:
-        """Somebody uses it now. Raises QueueDoesNotExist."""
+        """Somebody uses it now. Raises QueueDoesNotExist.
+
+        Says what `keep` says: compiled code looks a queue's attributes up by their places, and a protocol's by their names.
+        """
         if queue.deleted:
             raise QueueDoesNotExist
         self._uses += 1

@@ -14,7 +14,7 @@ DIGEST_BYTES: Final = 16
 ROW_ENTRIES: Final = 1_024  # of the database, at most
 _MESSAGE_ID_BYTES: Final = 36
 _FACTS: Final = struct.Struct("<qq36s")  # order, sent_at_ms, message ID
-_FACTS_BYTES: Final = 52
+_FACTS_BYTES: Final = _FACTS.size
 
 Packed = tuple[bytearray, bytearray]  # digests, facts
 Row = tuple[int, int, int, int, bytes, bytes]  # queue, first and last order, newest sent_at_ms, digests, facts

@@ -141,13 +141,17 @@ def _copy(connection: sqlite3.Connection, copy: str) -> None:
 
 
 def _copy_file(file: str, copy: str) -> None:
-    """The same for a file that nobody writes meanwhile. One that an earlier start left unfinished is made again."""
+    """A copy of a file that nobody writes meanwhile. One that an earlier start left unfinished is made again."""
     shutil.copy(file, copy)  # with its permissions
-    descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    _sync_file(copy)
+
+
+def _sync_file(path: str) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        os.fsync(file)
     finally:
-        os.close(descriptor)
+        os.close(file)
 
 
 def name_for_part(path: str) -> str:
@@ -161,11 +165,7 @@ def name_for_part(path: str) -> str:
 
 def publish(part: str, path: str) -> None:
     """Give a finished, synced file its name. Raises FileExistsError rather than replace another."""
-    file = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    _sync_file(part)
     os.link(part, path)
     os.unlink(part)
     sync_directory(os.path.dirname(os.path.abspath(path)))

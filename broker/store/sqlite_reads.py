@@ -26,18 +26,22 @@ _CLOSE_TIMEOUT_S: Final = 5.0
 _ALL_BYTES: Final = 1 << 62
 
 
-class _Values(dict[str, Any]):
-    """The values of a statement whose answer is put together in the reading thread."""
-
-    cursor: "type[_Cursor]"
-
-
 class _Cursor(sqlite3.Cursor):
-    values: _Values  # it was given
+    """Puts an answer together in the reading thread. `values` are those of its statement."""
+
+    values: dict[str, Any]
+
+
+class _Values(dict[str, Any]):
+    """The values of a statement whose answer such a cursor puts together."""
+
+    def __init__(self, cursor: type[_Cursor], **values: Any) -> None:
+        super().__init__(values)
+        self.cursor = cursor
 
 
 class _PageCursor(_Cursor):
-    """Makes a Page of the rows of a page statement, and reads no further than the page goes."""
+    """Makes a Page of the rows of a page statement, and reads no further than the page goes: `limit` and `bytes_max` end it."""
 
     def fetchall(self) -> list[Any]:
         rows: list[StoredMessage] = []
@@ -57,12 +61,6 @@ class _PageCursor(_Cursor):
         return [Page(batch_number, rows, more)]
 
 
-class _PageValues(_Values):
-    """Those of one of the page statements. `limit` and `bytes_max` end the page."""
-
-    cursor = _PageCursor
-
-
 class _PackedPageCursor(_Cursor):
     """Takes a page apart that is one row."""
 
@@ -79,14 +77,8 @@ class _PackedPageCursor(_Cursor):
         return [Page(batch_number, rows, bool(more))]
 
 
-class _PackedPageValues(_Values):
-    """Those of a page statement that puts the page together itself."""
-
-    cursor = _PackedPageCursor
-
-
 class _AcceptedCursor(_Cursor):
-    """Makes an AcceptedPage of whole rows, and reads no further than the page goes."""
+    """Makes an AcceptedPage of whole rows, and reads no further than the page goes: `limit` and `since_ms` end it."""
 
     def fetchall(self) -> list[Any]:
         limit, since_ms = DIGEST_BYTES * self.values["limit"], self.values["since_ms"]
@@ -106,12 +98,6 @@ class _AcceptedCursor(_Cursor):
             size += len(digests)
         self.close()
         return [AcceptedPage(first, last, page_newest_ms, b"".join(found), more)]
-
-
-class _AcceptedValues(_Values):
-    """Those of the statement that reads what was accepted. `limit` and `since_ms` end the page."""
-
-    cursor = _AcceptedCursor
 
 
 class _ReadConnection(sqlite3.Connection):
@@ -322,7 +308,7 @@ class SqliteReads:
 
     async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
         assert self._pages is not None, "the store is not open"
-        values = _AcceptedValues(queue=queue, below_order=below_order, since_ms=since_ms, limit=limit)
+        values = _Values(_AcceptedCursor, queue=queue, below_order=below_order, since_ms=since_ms, limit=limit)
         (page,) = await self._pages.fetch(sql.ACCEPTED, values)
         assert isinstance(page, AcceptedPage)
         return page
@@ -343,12 +329,12 @@ class SqliteReads:
 
 async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
     """Run one of the page statements."""
-    return await _fetch_page(reader, statement, _PageValues(values, bytes_max=bytes_max), None)
+    return await _fetch_page(reader, statement, _Values(_PageCursor, bytes_max=bytes_max, **values), None)
 
 
 async def _packed_page(reader: _Reader | None, statement: str, *, contains: int | None = None, **values: Any) -> Page:
     """Run one of those that put the page together themselves."""
-    return await _fetch_page(reader, statement, _PackedPageValues(values), contains)
+    return await _fetch_page(reader, statement, _Values(_PackedPageCursor, **values), contains)
 
 
 async def _fetch_page(reader: _Reader | None, statement: str, values: _Values, contains: int | None) -> Page:

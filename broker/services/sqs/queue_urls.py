@@ -50,11 +50,13 @@ def queue_name(call: Call, queue_url: str | None) -> QueueName:
 
 def find_queue(call: Call, queue_url: str | None) -> Queue:
     """That queue, to be asked for within a call of the engine. Raises MissingParameter, InvalidAddress, QueueDoesNotExist."""
+    if not queue_url:
+        raise MissingParameter("QueueUrl")
     engine: Engine = call.runtime.engine
-    queue = _remembered(engine, call, queue_url) if queue_url else None
-    if queue is None or queue_url is None:
+    queue = _remembered(engine, call, queue_url)
+    if queue is None:
         queue = engine.find_queue(queue_name(call, queue_url))
-        _remember(engine, call, queue_url or "", queue)
+        _remember(engine, call, queue_url, queue)
     return queue
 
 
@@ -77,8 +79,6 @@ def _remembered(engine: Engine, call: Call, queue_url: str) -> Queue | None:
 
 
 def _remember(engine: Engine, call: Call, queue_url: str, queue: Queue) -> None:
-    if len(queue_url) > _LENGTH_MAX:
-        return
     found = engine.found
     if len(found) >= _CALLERS_MAX or sum(map(len, found.values())) >= _REMEMBERED_MAX:
         found.clear()
