@@ -28,22 +28,19 @@ class Fairness:
 
     def __init__(self) -> None:
         self._in_flight: dict[str, int] = {}
-        self._in_flight_total = 0
         self._since_ms = 0
         self._recent: dict[str, int] = {}  # group -> milliseconds
         self._before: dict[str, int] = {}
         self._recent_total = 0
         self._before_total = 0
 
-    def count(self, group: str | None, change: int) -> None:
+    def count(self, group: str, change: int) -> None:
         """That many more (fewer) messages of the group are in flight."""
-        self._in_flight_total += change
-        if group is not None:
-            number = self._in_flight.get(group, 0) + change
-            if number:
-                self._in_flight[group] = number
-            else:
-                self._in_flight.pop(group, None)
+        number = self._in_flight.get(group, 0) + change
+        if number:
+            self._in_flight[group] = number
+        else:
+            self._in_flight.pop(group, None)
 
     def processed(self, message: Message, now_ms: int) -> None:
         """A consumer is done with a message that it received for the first time at first_received_at_ms."""
@@ -57,12 +54,12 @@ class Fairness:
         if len(self._recent) > _RECENT_MAX:
             self._forget_quietest()
 
-    def noisy(self, group: str | None, now_ms: int) -> bool:
-        """Whether the group has more than its share."""
+    def noisy(self, group: str | None, queue_in_flight: int, now_ms: int) -> bool:
+        """Whether the group has more than its share, where so many messages of the queue are in flight."""
         if group is None:
             return False
         in_flight = self._in_flight.get(group, 0)
-        if in_flight >= limits.FAIR_IN_FLIGHT_MIN and in_flight > limits.FAIR_SHARE * self._in_flight_total:
+        if in_flight >= limits.FAIR_IN_FLIGHT_MIN and in_flight > limits.FAIR_SHARE * queue_in_flight:
             return True
         self._turn(now_ms)
         time_ms = self._recent.get(group, 0) + self._before.get(group, 0)
@@ -125,13 +122,13 @@ class _Choice:
         """The oldest available message of a quiet group in memory, taken."""
         group = self._quiet_group()
         head = group.messages[0] if group is not None else None
-        while self._timed_head is not None and self._fairness.noisy(self._timed_head.group, self._now_ms):
+        while self._timed_head is not None and self._noisy(self._timed_head.group):
             if len(self._passed) >= _LOOK_PAST_MAX:
                 break
             self._passed.append(self._timed_head)
             self._advance()
         timed = self._timed_head
-        if timed is not None and self._fairness.noisy(timed.group, self._now_ms):
+        if timed is not None and self._noisy(timed.group):
             timed = None
         if head is not None and (timed is None or (head.enqueued_at_ms, head.id) <= (timed.visible_at_ms, timed.id)):
             return self._take(head)
@@ -177,7 +174,7 @@ class _Choice:
     def _unread(self, *, quiet: bool) -> Iterator[Group]:
         """Groups with nothing in memory and perhaps something in the store; all, or those that are quiet. One by one."""
         for group in self._queue.waiting.groups.values():
-            if group.more and not group.messages and not (quiet and self._fairness.noisy(group.name, self._now_ms)):
+            if group.more and not group.messages and not (quiet and self._noisy(group.name)):
                 yield group
 
     def close(self) -> None:
@@ -189,7 +186,7 @@ class _Choice:
         waiting = self._queue.waiting
         ungrouped = waiting.ungrouped
         named = waiting.pop_ready()
-        while named is not None and self._fairness.noisy(named.name, self._now_ms):
+        while named is not None and self._noisy(named.name):
             if named not in self._aside:
                 self._aside.append(named)
             named = waiting.pop_ready()
@@ -217,6 +214,9 @@ class _Choice:
                 self._queue.ledger.prefetch(self._queue.group_read(group))
         elif not group.messages:
             self._queue.waiting.forget_if_empty(group)
+
+    def _noisy(self, group: str | None) -> bool:
+        return self._fairness.noisy(group, self._queue.in_flight, self._now_ms)
 
     def _advance(self) -> None:
         self._timed_head = next(self._timed, None)

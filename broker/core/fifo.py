@@ -278,7 +278,7 @@ class FifoQueue(FifoReads):
             removed = self.waiting.remove(message.id, message.group)
             if removed is not None:
                 self._release(removed)
-                group = self.waiting.groups.get(message.group)
+                group = self.waiting.find(message.group)
                 if group is not None and group.more and not group.messages:
                     self.hungry.add(group.name or "")
 

@@ -115,7 +115,7 @@ class StandardQueue(StandardReads):
                 for group, received, delayed in rows:
                     self.in_flight -= received
                     self.delayed -= delayed
-                    if self.fairness is not None:
+                    if group is not None and self.fairness is not None:
                         self.fairness.count(group, -received)
 
             generation, by_group = self.generation, self.grouped
@@ -140,7 +140,8 @@ class StandardQueue(StandardReads):
                 if self.settled_at_ms == after_ms:
                     self.fairness = Fairness()
                     for group, received, _ in rows:
-                        self.fairness.count(group, received)
+                        if group is not None:
+                            self.fairness.count(group, received)
 
             generation = self.generation
             self._fairness_read = self.read(
@@ -165,7 +166,7 @@ class StandardQueue(StandardReads):
     def _count(self, message: Message, change: int) -> None:
         if message.receive_count:
             self.in_flight += change
-            if self.fairness is not None:
+            if message.group is not None and self.fairness is not None:
                 self.fairness.count(message.group, change)
         else:
             self.delayed += change
@@ -236,7 +237,7 @@ class StandardQueue(StandardReads):
                     self._release(message)
 
     def _known(self, message_id: int) -> Message | None:
-        return self.timed.by_id.get(message_id) or self.found.get(message_id)
+        return self.timed.find(message_id) or self.found.get(message_id)
 
     def _holds(self, message: Message) -> bool:
         return self._known(message.id) is message
@@ -252,7 +253,7 @@ class StandardQueue(StandardReads):
 
     def _first_waiting(self) -> int:
         if self.grouped:
-            empty = self.waiting.scan_done and not self.waiting.groups
+            empty = self.waiting.scan_done and not self.waiting.groups and self.waiting.ungrouped is None
             return self._newest_order + 1 if empty else self.scan_from
         group = self.waiting.ungrouped
         if group is not None and group.messages:

@@ -117,7 +117,7 @@ class StandardReads(Queue):
         edge = (page.rows[-1].visible_at_ms, page.rows[-1].id) if page.more else None
         messages = [Message.restore(row) for row in page.rows if row.id not in read.overlay]
         for message in read.overlay.values():
-            if message is not None and message.id not in self.timed.by_id:
+            if message is not None and self.timed.find(message.id) is None:
                 key = (message.visible_at_ms, message.id)
                 if key > before and (edge is None or key <= edge):
                     messages.append(message)
@@ -135,7 +135,7 @@ class StandardReads(Queue):
             def arrive(_read: Read, page: Page) -> None:
                 self._content_read = None
                 for row in page.rows:
-                    message = self.timed.by_id.get(row.id)
+                    message = self.timed.find(row.id)
                     if (
                         message is not None
                         and message.body is None

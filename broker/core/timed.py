@@ -22,46 +22,52 @@ _LAST: Final = 1 << 61
 class Timed:
     """See the module's text. A new queue's window is `done`; an unloaded one starts before everything."""
 
-    __slots__ = ("_sorted", "_sorted_from_ms", "_unsorted", "_unsorted_from_ms", "by_id", "edge", "done")
+    __slots__ = ("_sorted", "_sorted_from_ms", "_ordered", "_unsorted", "_unsorted_from_ms", "_count", "edge", "done")
 
     def __init__(self, done: bool) -> None:
         self._sorted: SortedList[Key] = SortedList()
         self._sorted_from_ms = _LAST  # none of them becomes visible earlier
-        self._unsorted: dict[int, Key] = {}
-        self._unsorted_from_ms = _LAST  # nor of these
-        self.by_id: dict[int, Message] = {}
+        self._ordered: dict[int, Message] = {}  # those whose keys are sorted, by their ids
+        self._unsorted: dict[int, Message] = {}  # the others
+        self._unsorted_from_ms = _LAST  # nor do these
+        self._count = 0
         self.edge: Key = _BEFORE_ALL
         self.done = done
 
     def __len__(self) -> int:
-        return len(self.by_id)
+        return self._count
+
+    def find(self, message_id: int) -> Message | None:
+        """The message, if it is here."""
+        return self._unsorted.get(message_id) or self._ordered.get(message_id)
 
     def place(self, message: Message, room: int) -> bool:
         """Take a message in if its key belongs to the prefix; `room`: how many may be held before the window closes."""
         visible_at_ms = message.visible_at_ms
-        key = (visible_at_ms, message.id)
-        if self.done and len(self.by_id) >= room:
+        if self.done and self._count >= room:
             self.done = False
             self.edge = self._in_order(_LAST)[-1]
-        if not self.done and key > self.edge:
+        if not self.done and (visible_at_ms, message.id) > self.edge:
             return False
-        self._unsorted[message.id] = key
+        self._unsorted[message.id] = message
         self._unsorted_from_ms = min(self._unsorted_from_ms, visible_at_ms)
-        self.by_id[message.id] = message
+        self._count += 1
         return True
 
     def take_out(self, message: Message) -> bool:
         """Forget a message (before its key changes); whether it was here."""
-        if self.by_id.pop(message.id, None) is None:
-            return False
         if self._unsorted.pop(message.id, None) is None:
+            if self._ordered.pop(message.id, None) is None:
+                return False
             self._sorted.remove((message.visible_at_ms, message.id))
+        self._count -= 1
         return True
 
     def _in_order(self, until_ms: int) -> "SortedList[Key]":
         """The keys in order, complete up to an instant."""
         if self._unsorted_from_ms <= until_ms:
-            self._sorted.update(self._unsorted.values())
+            self._sorted.update([(m.visible_at_ms, m.id) for m in self._unsorted.values()])
+            self._ordered.update(self._unsorted)
             self._unsorted.clear()
             self._sorted_from_ms = min(self._sorted_from_ms, self._unsorted_from_ms)
             self._unsorted_from_ms = _LAST
@@ -80,7 +86,8 @@ class Timed:
         for message in messages:
             self._sorted.add((message.visible_at_ms, message.id))
             self._sorted_from_ms = min(self._sorted_from_ms, message.visible_at_ms)
-            self.by_id[message.id] = message
+            self._ordered[message.id] = message
+        self._count += len(messages)
         if edge is None:
             self.done = True
         else:
@@ -92,7 +99,7 @@ class Timed:
             return None
         keys = self._in_order(now_ms)
         self._sorted_from_ms = keys[0][0] if keys else _LAST
-        return self.by_id[keys[0][1]] if self._sorted_from_ms <= now_ms else None
+        return self._ordered[keys[0][1]] if self._sorted_from_ms <= now_ms else None
 
     def visible(self, now_ms: int) -> Iterator[Message]:
         """The available head, in order. The window must not change while this is read."""
@@ -101,12 +108,12 @@ class Timed:
         for visible_at_ms, message_id in self._in_order(now_ms):
             if visible_at_ms > now_ms:
                 return
-            yield self.by_id[message_id]
+            yield self._ordered[message_id]
 
     def between(self, after_ms: int, until_ms: int) -> Iterator[Message]:
         """Those with after_ms < visible_at_ms <= until_ms."""
         for _, message_id in self._in_order(until_ms).irange((after_ms, _LAST), (until_ms, _LAST)):
-            yield self.by_id[message_id]
+            yield self._ordered[message_id]
 
     def next_after(self, now_ms: int) -> int | None:
         """The first instant after now_ms at which a message becomes visible, as far as this window can tell.

@@ -62,8 +62,8 @@ class Waiting:
     )
 
     def __init__(self, done: bool, scan_edge: int, batch_number: int) -> None:
-        self.groups: dict[str | None, Group] = {}
-        self.ungrouped: Group | None = None  # that of None, if it is there
+        self.groups: dict[str, Group] = {}  # those that have a name
+        self.ungrouped: Group | None = None
         self.count = 0
         self.scan_edge = scan_edge
         self.scan_done = done
@@ -81,11 +81,14 @@ class Waiting:
         return self.ungrouped if name is None else self.groups.get(name)
 
     def group(self, name: str | None) -> Group:
+        """The same, made where nothing was."""
         group = self.find(name)
         if group is None:
-            group = self.groups[name] = Group(name)
+            group = Group(name)
             if name is None:
                 self.ungrouped = group
+            else:
+                self.groups[name] = group
         return group
 
     def arrive(self, message: Message, batch_number: int, room: bool) -> bool:
@@ -160,7 +163,7 @@ class Waiting:
 
     def skippable(self) -> tuple[str, ...]:
         """The groups that a scan may pass over: they are read on their own."""
-        return tuple(name for name, group in self.groups.items() if group.more and name is not None)
+        return tuple(name for name, group in self.groups.items() if group.more)
 
     def holds(self, message: Message) -> bool:
         """Whether a message of this place in the order belongs into memory, being part of the prefixes kept there."""
@@ -215,9 +218,10 @@ class Waiting:
         if group.messages or group.in_flight or group.more or group.read is not None:
             return
         if self.scan_done or group.loaded_to <= self.scan_edge:
-            self.groups.pop(group.name, None)
             if group.name is None:
                 self.ungrouped = None
+            else:
+                self.groups.pop(group.name, None)
 
     def announce(self, group: Group) -> None:
         """A named group's head has changed, or the group was unlocked: enter it among the ready ones, unless it is locked."""

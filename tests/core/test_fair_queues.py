@@ -97,9 +97,9 @@ def test_a_million_groups_take_a_bounded_part_of_memory() -> None:
             message.first_received_at_ms = 1
             fairness.processed(message, 1 + spent_ms)
         assert len(fairness._recent) <= 2_000
-    assert fairness.noisy("slow", 101)
-    assert not fairness.noisy("g19999", 101)
-    assert not fairness.noisy("g0", 101)
+    assert fairness.noisy("slow", 0, 101)
+    assert not fairness.noisy("g19999", 0, 101)
+    assert not fairness.noisy("g0", 0, 101)
 
 
 def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(
@@ -113,7 +113,7 @@ def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(
         queue.forget_waiting(group)
     asked: list[str | None] = []
     noisy = Fairness.noisy
-    monkeypatch.setattr(Fairness, "noisy", lambda f, group, now_ms: asked.append(group) or noisy(f, group, now_ms))
+    monkeypatch.setattr(Fairness, "noisy", lambda f, group, *rest: asked.append(group) or noisy(f, group, *rest))
     with pytest.raises(Absent) as absent:
         bench.engine.receive(queue, 1, 30_000)
     assert len(absent.value.reads) == 10

@@ -104,7 +104,7 @@ def test_memory_is_given_back_as_messages_expire(bench: Bench, fifo: bool) -> No
     assert bench.counts(queue) == (0, 0, 0)
     deduplication_bytes = queue.deduplication.held_bytes if isinstance(queue, FifoQueue) else 0
     assert bench.ledger.memory_bytes == deduplication_bytes
-    assert not [g for g in queue.waiting.groups if g is not None]
+    assert not queue.waiting.groups
 
 
 @pytest.mark.usefixtures("small_windows")
