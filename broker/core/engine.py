@@ -5,6 +5,7 @@ one that needs rows which memory does not hold changes nothing and raises Absent
 makes a message available.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -289,6 +290,8 @@ class Engine(Registry):
 
     def wait(self, queue: Queue, waiter: Waiter) -> None:
         """Let a receive that found nothing wait until a message is there, its time is up, or its queue is gone."""
+        if queue.waiters is None:
+            queue.waiters = OrderedDict()
         queue.waiters[waiter] = None
         if waiter.until_ms is not None:
             waiter.deadline = self.deadlines.add(waiter.until_ms, lambda: self._time_is_up(queue, waiter))
@@ -296,7 +299,10 @@ class Engine(Registry):
 
     def stop_waiting(self, queue: Queue, waiter: Waiter) -> None:
         """The waiting receive is over, whatever the reason."""
-        queue.waiters.pop(waiter, None)
+        if queue.waiters is not None:
+            queue.waiters.pop(waiter, None)
+            if not queue.waiters:
+                queue.waiters = None
         self.deadlines.cancel(waiter.deadline)
 
     def serve(self, queue: Queue) -> None:
@@ -315,6 +321,7 @@ class Engine(Registry):
 
     def _serve_first(self, queue: Queue) -> bool:
         """Whether to go on with the next."""
+        assert queue.waiters
         waiter = next(iter(queue.waiters))
         deliveries: Sequence[Delivery] | None = ()
         if waiter.connected():
@@ -340,7 +347,7 @@ class Engine(Registry):
             queue.waiters.popitem(last=False)[0].resume(None)
 
     def _time_is_up(self, queue: Queue, waiter: Waiter) -> None:
-        if waiter in queue.waiters:
+        if queue.waiters is not None and waiter in queue.waiters:
             del queue.waiters[waiter]
             waiter.resume(())
 

@@ -218,13 +218,14 @@ class Queue(QueueState):
     def expire_slice(self, now_ms: int) -> bool:
         """Look at the oldest messages and drop those beyond retention; whether to go on at once. Raises Absent."""
         if self.messages == 0:
-            self._swept.clear()
+            self._swept = None
             return False
-        if len(self._swept) < len(_LANES):
-            raise Absent(*(self._oldest_read(lane, now_ms) for lane in _LANES if lane not in self._swept))
-        times = [oldest for oldest, _ in self._swept.values() if oldest is not None]
-        more = any(more for _, more in self._swept.values())
-        self._swept.clear()
+        swept = self._swept or {}
+        if len(swept) < len(_LANES):
+            raise Absent(*(self._oldest_read(lane, now_ms) for lane in _LANES if lane not in swept))
+        times = [oldest for oldest, _ in swept.values() if oldest is not None]
+        more = any(more for _, more in swept.values())
+        self._swept = None
         if not more:
             self.oldest_ms = min(times, default=now_ms)
         return more
@@ -249,6 +250,8 @@ class Queue(QueueState):
             self.waiting.touched_batch = self.ledger.journal.newest
             more = not times and page.more
             times += [m.enqueued_at_ms for m in changed.values() if m is not None and m.lane == lane]
+            if self._swept is None:
+                self._swept = {}
             self._swept[lane] = (min(times, default=None), more)
 
         return self.read(lambda store: store.oldest(generation, lane, limit=limits.SLICE_ROWS), arrive)
@@ -282,7 +285,7 @@ class Queue(QueueState):
             self.oldest_ms = message.enqueued_at_ms
         elif message.enqueued_at_ms < self.oldest_ms:
             self.oldest_ms = message.enqueued_at_ms
-        if message.lane in self._swept:
+        if self._swept is not None and message.lane in self._swept:
             oldest_ms, more = self._swept[message.lane]
             at_ms = message.enqueued_at_ms
             self._swept[message.lane] = (at_ms if oldest_ms is None else min(oldest_ms, at_ms), more)

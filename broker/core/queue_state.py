@@ -45,20 +45,31 @@ class QueueState:
         tags: dict[str, str],
         created_at_ms: int,
     ) -> None:
-        self.ledger = ledger
+        # In memory, an object's attributes lie in the order of these lines. What few calls look at comes first.
         self.siblings = siblings
-        self.number = number
-        self.generation = generation
         self.name = name
-        self.settings = settings
         self.attributes = attributes
         self.tags = tags
         self.created_at_ms = created_at_ms
         self.modified_at_ms = created_at_ms
         self.purged_at_ms = 0
+        self.serving = False  # a call is giving waiting receives what is available
+        self.wake_due: Deadline | None = None  # when they are looked at again
+        # What every call looks at. What there seldom is any of is None meanwhile: with thousands of queues, each look at one more
+        # object is a wait for memory.
+        self.ledger = ledger
+        self.number = number
+        self.generation = generation
+        self.settings = settings
         self.deleted = False
         self.used_at = 0  # see usage.py
         self.listing: Listing | None = None
+        self.waiters: OrderedDict[Waiter, None] | None = None  # receives that wait, the first that came first
+        self.retention_due: Deadline | None = None  # when expired messages are looked for
+        self.held_bytes = 0  # of messages in memory
+        self.reads: list[Read] | None = None  # those that are under way
+        # lane -> (its oldest message's time, more to expire), while they are looked for
+        self._swept: dict[int, tuple[int | None, bool]] | None = None
         self.messages = 0
         self.in_flight = 0
         self.delayed = 0
@@ -66,13 +77,6 @@ class QueueState:
         self.scan_from = 0
         self.oldest_ms = created_at_ms
         self.grouped = False
-        self.waiters: OrderedDict[Waiter, None] = OrderedDict()  # the first that came first
-        self.serving = False  # a call is giving them what is available
-        self.reads: list[Read] = []
-        self._swept: dict[int, tuple[int | None, bool]] = {}  # lane -> (its oldest message's time, more to expire)
-        self.held_bytes = 0  # of messages in memory
-        self.wake_due: Deadline | None = None  # when waiting receives are looked at again
-        self.retention_due: Deadline | None = None  # when expired messages are looked for
 
     @abstractmethod
     def reset_windows(self, *, empty: bool) -> None:
@@ -157,7 +161,10 @@ class QueueState:
             lambda r, result: self._arrive(r, result, arrive),
             self._read_failed,
         )
-        self.reads.append(read)
+        if self.reads is None:
+            self.reads = [read]
+        else:
+            self.reads.append(read)
         return read
 
     def _read_failed(self, read: Read) -> None:
@@ -166,17 +173,18 @@ class QueueState:
             self.forget_windows()
 
     def _arrive(self, read: Read, result: Any, arrive: Callable[[Read, Any], None]) -> None:
-        if read.valid:
+        if read.valid and self.reads is not None:
             read.valid = False
             self.reads.remove(read)
+            if not self.reads:
+                self.reads = None
             arrive(read, result)
 
     def invalidate_reads(self) -> None:
         """What is being read is out of date as a whole."""
-        for read in self.reads:
+        for read in self.reads or ():
             read.valid = False
-        self.reads.clear()
-        self._swept.clear()
+        self.reads = self._swept = None
 
     def unload(self) -> None:
         """Forget what memory holds; the store has it all."""
@@ -205,5 +213,6 @@ class QueueState:
         self.held_bytes = 0
 
     def _note(self, message_id: int, message: Message | None) -> None:
-        for read in self.reads:
-            read.overlay[message_id] = message
+        if self.reads is not None:
+            for read in self.reads:
+                read.overlay[message_id] = message

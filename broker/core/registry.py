@@ -95,6 +95,10 @@ class Registry:
             raise QueueDoesNotExist
         return queue
 
+    def current(self, queue: Queue) -> Queue:
+        """A queue that was found before: memory that was rebuilt has another object for it. Raises QueueDoesNotExist."""
+        return self.find_queue(queue.name) if queue.deleted else queue
+
     def has_queue(self, name: QueueName) -> bool:
         return name in self.queues_by_name
 

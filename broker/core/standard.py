@@ -28,16 +28,15 @@ class StandardQueue(StandardReads):
         self._release_all()
         self.waiting = Waiting(empty, self.scan_from - 1, self.ledger.journal.newest)
         self.timed = Timed(empty)
-        self.found: dict[
-            int, Message
-        ] = {}  # leased messages beyond the timed window that were leased or looked up lately
-        self.gone: set[int] = set()  # looked for and not there; message ids are never used again
+        # Leased messages beyond the timed window that were leased or looked up lately
+        self.found: dict[int, Message] = {}
         self.fairness = Fairness() if empty else None
+        self._newest_order = self.scan_from - 1
         self._timed_read: Read | None = None
         self._fairness_read: Read | None = None
         self._count_read: Read | None = None
         self._content_read = None
-        self._newest_order = self.scan_from - 1
+        self.gone: set[int] = set()  # looked for and not there; message ids are never used again
         # While counts are read: (batch, group, received, visible_at_ms, +1 or -1) of every change
         self._recounts: list[tuple[int, str | None, bool, int, int]] = []
 

@@ -18,7 +18,6 @@ from broker.core.errors import OverLimit
 from broker.core.ledger import Ledger
 from broker.core.message import Delivery
 from broker.core.queue import Queue
-from broker.core.settings import QueueName
 from broker.core.waiting import Waiter
 from broker.errors import ServiceUnavailable
 from broker.store.base import CommitUncertain, Recovered, Store, StoreError
@@ -149,11 +148,10 @@ class Runtime:
 
         The wait ends when either message time or process time has passed it.
         """
-        name = queue.name
         visibility_ms = queue.settings.visibility_ms if visibility_ms is None else visibility_ms
         wait_ms = queue.settings.receive_wait_ms if wait_ms is None else wait_ms
         if wait_ms == 0:
-            return await self.call(self._receive, name, count, visibility_ms, attempt_id, False) if connected() else ()
+            return await self.call(self._receive, queue, count, visibility_ms, attempt_id, False) if connected() else ()
         until_ms = self.clock.now_ms() + wait_ms
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_ms / 1000
@@ -163,11 +161,11 @@ class Runtime:
                 if not connected():
                     return ()
                 deliveries: Sequence[Delivery] | None
-                deliveries = await self.call(self._receive, name, count, visibility_ms, attempt_id, True)
+                deliveries = await self.call(self._receive, queue, count, visibility_ms, attempt_id, True)
                 self._end_turn(turn)
                 if deliveries or self._closing or self.clock.now_ms() >= until_ms or loop.time() >= until_s:
                     return deliveries
-                queue = self.engine.find_queue(name)
+                queue = self.engine.current(queue)
                 waiter = Waiter(count, visibility_ms, attempt_id, until_ms, connected, lambda _: None)
                 deliveries = await self._wait(queue, waiter, until_s, turn)
                 if deliveries is not None:
@@ -176,16 +174,15 @@ class Runtime:
             if turn in self._woken:
                 # It was this receive's turn and it did not take it: those behind must not wait for it.
                 self._end_turn(turn)
-                if self._ready.is_set() and self.engine.has_queue(name):
-                    self.engine.serve(self.engine.find_queue(name))
+                if self._ready.is_set() and self.engine.has_queue(queue.name):
+                    self.engine.serve(self.engine.current(queue))
                     self.commits.kick()
 
     def _receive(
-        self, name: QueueName, count: int, visibility_ms: int, attempt_id: str | None, waits: bool
+        self, queue: Queue, count: int, visibility_ms: int, attempt_id: str | None, waits: bool
     ) -> Sequence[Delivery]:
-        # By name: after a failed commit the queue is another object.
         try:
-            return self.engine.receive(self.engine.find_queue(name), count, visibility_ms, attempt_id)
+            return self.engine.receive(self.engine.current(queue), count, visibility_ms, attempt_id)
         except OverLimit:
             if waits:
                 return ()  # AWS: the error is for short polls, a long one waits for room

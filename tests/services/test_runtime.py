@@ -394,7 +394,7 @@ async def test_a_read_that_failed_leaves_nothing_behind(harness: Harness, monkey
     for _ in range(3):
         with pytest.raises(ServiceUnavailable):
             await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
-    assert harness.queue.reads == []
+    assert not harness.queue.reads
     await harness.send()
     await harness.call(harness.runtime.engine.delete, harness.queue, delivery.receipt_handle)
     assert await harness.counts() == (1, 0, 0)

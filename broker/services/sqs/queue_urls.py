@@ -60,10 +60,15 @@ def find_queue(call: Call, queue_url: str | None) -> Queue:
     return queue
 
 
-def check_queue_url(call: Call, queue_url: str | None) -> None:
-    """Whether it can be some queue's. Raises MissingParameter, InvalidAddress."""
-    if not queue_url or _remembered(call.runtime.engine, call, queue_url) is None:
+def known_queue(call: Call, queue_url: str | None) -> Queue | None:
+    """The queue of a QueueUrl, to be used at once; None where it must be asked for within a call of the engine.
+
+    Raises MissingParameter and InvalidAddress where there can be none.
+    """
+    queue = _remembered(call.runtime.engine, call, queue_url) if queue_url else None
+    if queue is None:
         queue_name(call, queue_url)
+    return queue
 
 
 def queue_url(call: Call, name: QueueName) -> str:

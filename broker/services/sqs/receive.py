@@ -13,7 +13,7 @@ from broker.services.digests import attributes_md5
 from broker.services.sqs.errors import InvalidAttributeName
 from broker.services.sqs.message_attributes import TRACE_HEADER, Select, received, select, selector
 from broker.services.sqs.message_shapes import Message, ReceiveMessageRequest, ReceiveMessageResult
-from broker.services.sqs.queue_urls import check_queue_url, find_queue
+from broker.services.sqs.queue_urls import find_queue, known_queue
 from broker.services.sqs.service import SERVICE
 from broker.services.sqs.visibility import VISIBILITY_S_MAX
 
@@ -40,7 +40,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 @SERVICE.operation("ReceiveMessage", ReceiveMessageRequest, ReceiveMessageResult)
 async def receive_message(call: Call, request: ReceiveMessageRequest) -> ReceiveMessageResult:
     """Receive up to ten messages, waiting up to 20 seconds for the first. Nothing received: no Messages at all."""
-    check_queue_url(call, request.queue_url)
+    queue = known_queue(call, request.queue_url)
     count = 1 if request.max_number_of_messages is None else request.max_number_of_messages
     if not 1 <= count <= COUNT_MAX:
         raise _invalid("MaxNumberOfMessages", count, f"Must be between 1 and {COUNT_MAX}, if provided.")
@@ -51,7 +51,8 @@ async def receive_message(call: Call, request: ReceiveMessageRequest) -> Receive
         raise _invalid("MessageAttributeNames", len(names), f"Must be at most {_NAMES_MAX} names.")
     system = _system_attributes(request)
     runtime = call.runtime
-    queue = await runtime.call(find_queue, call, request.queue_url)
+    if queue is None:
+        queue = await runtime.call(find_queue, call, request.queue_url)
     if request.receive_request_attempt_id is not None:
         if not queue.settings.fifo:
             raise wrong_queue_type("ReceiveRequestAttemptId", request.receive_request_attempt_id)
