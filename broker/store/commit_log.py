@@ -2,6 +2,7 @@
 
 A batch is durable once its record is here. The database gets it later, together with many others (flusher.py). The two files
 are segments: when the one in use is full, the other is written over, as soon as the database is durable up to its last record.
+The first turn is short: while the first segment takes the first records, the other is brought to its full length (segment.py).
 
 A record is a checksum, the batch's number, a length, and the batch. The checksum begins with the store's secret, so a record
 is never taken for one of another store. Reading stops at the first record that is not whole; a number that does not follow is a
@@ -9,31 +10,31 @@ remnant. What is read is therefore exactly what was written, in order, up to som
 """
 
 import contextlib
-import errno
 import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import msgspec
 
-from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import SMALL_BYTES, Batch
 from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
 from broker.store.directory import SEGMENT_NAMES
 from broker.store.entries import Packed
+from broker.store.segment import Segment
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 # Changes of a segment: what a start has to bring into the database is bounded, however small they are.
 SEGMENT_ROWS: Final = 65_536
 _SMALL_BYTES: Final = 2 * SMALL_BYTES  # at most, as a record
 _WORTH_SHRINKING_BYTES: Final = 1024 * 1024
+_LENGTH_AT_FIRST_BYTES: Final = 1024 * 1024  # of the first segment: one or two milliseconds of a start
+_FEW_BYTES: Final = 256 * 1024  # who commits no more has no use for segments of full length
 _CHECKSUM: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<QI")  # number, bytes of the batch
 _BEFORE_BATCH: Final = _CHECKSUM.size + _HEAD.size
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Durable(Protocol):
@@ -72,86 +73,113 @@ _decode = msgspec.msgpack.Decoder(_Record).decode
 
 
 class CommitLog:
-    """Both segments, empty to begin with. `append` is called by one thread at a time."""
+    """Both segments, empty to begin with. `append` is called by one thread at a time.
 
-    def __init__(self, directory: str, secret: bytes, database: Durable, *, synced: bool) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_DSYNC if synced else 0)
-        self._paths = [os.path.join(directory, name) for name in SEGMENT_NAMES]
-        self._files = [os.open(path, flags, 0o600) for path in self._paths]
-        for file in self._files:
-            os.fsync(file)  # what was in it must not come back
+    `has_space`: whether the disk has room to spare for segments of full length.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        secret: bytes,
+        database: Durable,
+        *,
+        synced: bool,
+        has_space: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._segments = [Segment(os.path.join(directory, name), synced=synced) for name in SEGMENT_NAMES]
         self._database = database
-        self._synced = synced
-        self._turn = threading.Lock()
+        self._has_space = has_space
+        self._turn = threading.Lock()  # of whoever writes to the segment that is not in use, or makes it the one in use
         self._seed = zlib.crc32(secret)
         self._current = 0
         self._offset = 0
         self._rows = 0
-        self._newest = [0, 0]  # number of each segment's last record
+        self._lengthening: threading.Thread | None = None
+        self._lengthens = synced  # the disk is waited for, so that it matters
+        first = self._segments[0]
+        while synced and has_space() and first.size < _LENGTH_AT_FIRST_BYTES and first.lengthen(_LENGTH_AT_FIRST_BYTES):
+            pass
 
     @property
     def has_room(self) -> bool:
-        """Whether a small batch fits without another segment."""
+        """Whether a small batch fits without a wait for another segment."""
         return self._offset + _SMALL_BYTES <= SEGMENT_BYTES and self._rows < SEGMENT_ROWS
 
     def append(self, batch: Batch) -> int:
         """Make a batch durable; the bytes it took. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
         record = _record(batch, self._seed)
-        if self._offset and (self._offset + len(record) > SEGMENT_BYTES or self._rows >= SEGMENT_ROWS):
+        if self._offset and self._goes_on_before(len(record)):
             self._go_on()
-        self._write(record)
+        segment = self._segments[self._current]
+        segment.write(record, self._offset)
+        segment.newest = batch.number
         self._offset += len(record)
         self._rows += batch.rows
-        self._newest[self._current] = batch.number
+        if self._lengthens and self._offset > _FEW_BYTES:
+            self._lengthen_other()
         return len(record)
+
+    def _goes_on_before(self, size: int) -> bool:
+        """Whether a record of this size belongs into the other segment."""
+        end = self._offset + size
+        if end > SEGMENT_BYTES or self._rows >= SEGMENT_ROWS:
+            return True
+        other = self._segments[1 - self._current]
+        grows = end > self._segments[self._current].size
+        return grows and other.size >= SEGMENT_BYTES and self._database.is_durable(other.newest)
 
     def _go_on(self) -> None:
         """Use the other segment."""
-        full, other = self._current, 1 - self._current
-        self._database.make_durable(self._newest[other])
-        self._database.want_durable(self._newest[full])
+        full, other = self._segments[self._current], self._segments[1 - self._current]
+        self._database.make_durable(other.newest)
+        self._database.want_durable(full.newest)
         with self._turn:
-            if os.fstat(self._files[other]).st_size > SEGMENT_BYTES:  # one large batch
-                os.ftruncate(self._files[other], SEGMENT_BYTES)
-            self._current, self._offset, self._rows = other, 0, 0
+            if other.size > SEGMENT_BYTES:  # one large batch
+                other.cut(SEGMENT_BYTES)
+            self._current, self._offset, self._rows = 1 - self._current, 0, 0
 
     def shrink(self) -> bool:
         """On a full disk: give back what the segment holds that is not in use; whether it was much. From any thread."""
         with self._turn:
-            other = 1 - self._current
-            file = self._files[other]
-            if os.fstat(file).st_size < _WORTH_SHRINKING_BYTES or not self._database.is_durable(self._newest[other]):
+            other = self._segments[1 - self._current]
+            if other.size < _WORTH_SHRINKING_BYTES or not self._database.is_durable(other.newest):
                 return False
-            os.ftruncate(file, 0)
+            other.cut(0)
+            self._lengthens = False
             return True
 
-    def _write(self, record: bytes) -> None:
-        file, path, at = self._files[self._current], self._paths[self._current], self._offset
-        left = memoryview(record)
-        try:
-            while left:
-                written = os.pwrite(file, left, at)
-                left, at = left[written:], at + written
-        except OSError as error:
-            text = f"{path}: {error.strerror}"
-            if error.errno not in _NO_ROOM:
-                raise CommitUncertain(f"{text}; it is unknown whether the last batch is on disk") from error
-            try:
-                os.ftruncate(file, self._offset)
-                if self._synced:
-                    os.fsync(file)
-            except OSError as second:
-                raise CommitUncertain(f"{text}; nor can it be cut off: {second.strerror}") from second
-            raise CommitFailed(text, disk_full=True) from error
+    def _lengthen_other(self) -> None:
+        """Have the segment that is not in use brought to its full length, by a thread beside those that commit."""
+        if self._lengthening is not None and self._lengthening.is_alive():
+            return
+        if all(segment.size >= SEGMENT_BYTES for segment in self._segments):
+            self._lengthens = False
+        elif self._segments[1 - self._current].size < SEGMENT_BYTES:
+            self._lengthening = threading.Thread(
+                target=self._lengthen, args=(self._segments[1 - self._current],), name="pombo-commit-log", daemon=True
+            )
+            self._lengthening.start()
+
+    def _lengthen(self, segment: Segment) -> None:
+        """Piece by piece, as long as it is not in use. Nothing depends on it."""
+        while True:
+            with self._turn:
+                if segment is self._segments[self._current] or segment.size >= SEGMENT_BYTES:
+                    return
+                self._lengthens = self._lengthens and self._has_space() and segment.lengthen(SEGMENT_BYTES)
+                if not self._lengthens:
+                    return
 
     def close(self, *, discard: bool) -> None:
         """Let go of the files; `discard`: the database has all of it, they can go."""
-        for file in self._files:
-            os.close(file)
-        self._files = []
-        if discard:
-            for path in self._paths:
-                os.unlink(path)
+        with self._turn:
+            self._lengthens = False
+        if self._lengthening is not None:
+            self._lengthening.join()
+        for segment in self._segments:
+            segment.close(discard=discard)
+        self._segments = []
 
 
 def _record(batch: Batch, seed: int) -> bytes:

@@ -143,6 +143,10 @@ class Database:
         """Whether space is set aside, so that the disk is not known to be full."""
         return self._reserve_missing_since_s is None
 
+    def has_space_to_spare(self) -> bool:
+        """Whether the disk has room for what only makes things quicker."""
+        return self.has_reserve and not self._disk_is_low()
+
     def check_room(self, size: Callable[[], int]) -> None:
         """Whether messages may be stored that come to `size` bytes, with those that wait. Raises CommitFailed.
 

@@ -68,7 +68,9 @@ class SqliteStore(SqliteReads):
         )
         recovered = self._bring_in_commits(database)
         self._flusher = Flusher(recovered.batch_number, database.apply, database.sync)
-        self._commits = CommitLog(path, recovered.secret, self._flusher, synced=synced)
+        self._commits = CommitLog(
+            path, recovered.secret, self._flusher, synced=synced, has_space=database.has_space_to_spare
+        )
         database.give_way = self._commits.shrink
         self._directory.sync()
         self._open_readers(self._directory.database, BUSY_TIMEOUT_MS, self._flusher.until_flushed)

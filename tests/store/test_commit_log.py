@@ -100,7 +100,7 @@ def test_a_log_cut_anywhere_is_a_beginning_of_it(log: CommitLog, tmp_path: Path)
     for number in (1, 2, 3):
         ends.append(ends[-1] + log.append(sends(number)))
     segment = tmp_path / SEGMENT_NAMES[0]
-    whole = segment.read_bytes()
+    whole = segment.read_bytes()[: ends[-1]]
     for length in range(len(whole) + 1):
         segment.write_bytes(whole[:length])
         assert numbers(tmp_path) == [n for n in (1, 2, 3) if ends[n] <= length]
@@ -108,9 +108,9 @@ def test_a_log_cut_anywhere_is_a_beginning_of_it(log: CommitLog, tmp_path: Path)
 
 def test_damage_ends_the_log_before_it(log: CommitLog, tmp_path: Path) -> None:
     first = log.append(sends(1))
-    log.append(sends(2))
+    size = first + log.append(sends(2))
     segment = tmp_path / SEGMENT_NAMES[0]
-    whole = segment.read_bytes()
+    whole = segment.read_bytes()[:size]
     for at in range(len(whole)):
         segment.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         assert numbers(tmp_path) == ([] if at < first else [1])
@@ -196,6 +196,126 @@ def test_a_batch_larger_than_a_segment_has_one_of_its_own(
     log.append(sends(4, body=b"x" * 900))
     assert os.path.getsize(tmp_path / SEGMENT_NAMES[1]) == 1000
     assert numbers(tmp_path, after=2) == [3, 4]
+
+
+# Segments of full length: to write over what is there is quicker than to make a file longer
+
+
+def sizes(directory: Path) -> list[int]:
+    return [os.path.getsize(directory / name) for name in SEGMENT_NAMES]
+
+
+def lengthened(log: CommitLog) -> bool:
+    """Wait for the thread that makes a segment longer; whether there was one."""
+    thread = log._lengthening
+    if thread is not None:
+        thread.join()
+    return thread is not None
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20,000 bytes, in pieces of 3,000; who has written 1,000 gets them."""
+    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(commit_log, "_LENGTH_AT_FIRST_BYTES", 4_000)
+    monkeypatch.setattr(commit_log, "_FEW_BYTES", 1_000)
+    monkeypatch.setattr("broker.store.segment._PIECE_BYTES", 3_000)
+
+
+@pytest.mark.interpreted
+@pytest.mark.usefixtures("short_segments")
+def test_both_segments_get_their_full_length_before_records_need_it(tmp_path: Path, behind: Behind) -> None:
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    assert sizes(tmp_path) == [4_000, 0]
+    log.append(sends(1, b"x" * 900))
+    assert not lengthened(log), "for so little"
+    log.append(sends(2, b"x" * 900))
+    assert lengthened(log)
+    assert sizes(tmp_path) == [4_000, 20_000]
+    for number in range(3, 6):
+        log.append(sends(number, b"x" * 900))
+    assert behind.wanted == [4], "the fifth would have made the first segment longer"
+    log.append(sends(6, b"x" * 900))
+    assert lengthened(log)
+    assert sizes(tmp_path) == [20_000, 20_000]
+    assert numbers(tmp_path) == [1, 2, 3, 4, 5, 6]
+    for number in range(7, 100):
+        log.append(sends(number, b"x" * 900))
+        assert sizes(tmp_path) == [20_000, 20_000]
+    assert numbers(tmp_path, after=90) == list(range(91, 100))
+    log.close(discard=False)
+
+
+@pytest.mark.interpreted
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("has_space", [False, True])
+def test_without_space_to_spare_or_without_waiting_for_the_disk_segments_grow_with_their_records(
+    tmp_path: Path, behind: Behind, has_space: bool
+) -> None:
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=not has_space, has_space=lambda: has_space)
+    written = sum(log.append(sends(number, b"x" * 900)) for number in range(1, 10))
+    lengthened(log)
+    assert sizes(tmp_path) == [written, 0]
+    log.close(discard=False)
+
+
+@pytest.mark.interpreted
+@pytest.mark.usefixtures("short_segments")
+def test_a_segment_that_cannot_get_its_length_is_used_without(
+    tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    log.append(sends(1, b"x" * 900))
+    written = sum(map(len, (commit_log._record(sends(number, b"x" * 900), 0) for number in range(1, 10))))
+    pwrite = os.pwrite
+
+    def full(file: int, data: Any, offset: int) -> int:
+        if not any(data[:100]):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for number in range(2, 10):
+        log.append(sends(number, b"x" * 900))
+        lengthened(log)
+    assert sizes(tmp_path) == [written, 0]
+    assert numbers(tmp_path) == list(range(1, 10))
+    log.close(discard=False)
+
+
+@pytest.mark.interpreted
+@pytest.mark.usefixtures("short_segments")
+def test_a_segment_that_was_given_back_gets_its_length_by_records_alone(
+    tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "_WORTH_SHRINKING_BYTES", 1)
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    log.append(sends(1, b"x" * 2_000))
+    assert lengthened(log)
+    assert log.shrink()
+    log.append(sends(2, b"x" * 900))
+    log._lengthen(log._segments[1])  # what was under way, perhaps
+    lengthened(log)
+    assert sizes(tmp_path) == [4_000, 0]
+    log.close(discard=False)
+
+
+@pytest.mark.interpreted
+@pytest.mark.usefixtures("short_segments")
+def test_nothing_but_records_goes_into_the_segment_in_use(
+    tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_log, "_FEW_BYTES", 100_000)  # not of itself
+    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    first, other = log._segments
+    log.append(sends(1, b"x" * 3_000))
+    log._lengthen(first)
+    assert sizes(tmp_path) == [4_000, 0]
+    written = log.append(sends(2, b"x" * 17_500))  # which takes the other, before it has its length
+    log._lengthen(other)
+    assert sizes(tmp_path) == [4_000, written]
+    assert numbers(tmp_path) == [1, 2]
+    log.close(discard=False)
 
 
 def failing(code: int, *, after: int) -> Callable[[int, Any, int], int]:

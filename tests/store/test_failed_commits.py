@@ -376,6 +376,7 @@ def test_a_full_disk_gets_back_what_the_commit_log_does_not_need(
     store: SqliteStore, connection: FaultyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 3_000_000)
+    monkeypatch.setattr(commit_log, "_FEW_BYTES", 3_000_000)  # no segment gets longer but by its records
     first, second = (Path(store.directory, name) for name in SEGMENT_NAMES)
     for number in (2, 3):
         batch = Batch(number)
