@@ -74,7 +74,8 @@ class StandardReads(Queue):
 
     def group_rows(self) -> int:
         """How many messages of one group are read at once: few groups share the page of a queue."""
-        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, len(self.waiting.groups)))
+        groups = len(self.waiting.groups) + (self.waiting.ungrouped is not None)
+        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, groups))
 
     def group_read(self, group: Group) -> Read:
         """The next page of one message group."""

@@ -97,6 +97,9 @@ class CommitLog:
         self._rows = 0
         self._lengthening: threading.Thread | None = None
         self._lengthens = synced  # the disk is waited for, so that it matters
+        self._gives_way = (
+            False  # the lengthening thread, to whoever wants the turn: a lock alone would let it go on and on
+        )
         first = self._segments[0]
         while synced and has_space() and first.size < _LENGTH_AT_FIRST_BYTES and first.lengthen(_LENGTH_AT_FIRST_BYTES):
             pass
@@ -109,6 +112,8 @@ class CommitLog:
     def append(self, batch: Batch) -> int:
         """Make a batch durable; the bytes it took. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
         record = _record(batch, self._seed)
+        if self._lengthens and self._offset > _FEW_BYTES:
+            self._lengthen_other()
         if self._offset and self._goes_on_before(len(record)):
             self._go_on()
         segment = self._segments[self._current]
@@ -116,8 +121,6 @@ class CommitLog:
         segment.newest = batch.number
         self._offset += len(record)
         self._rows += batch.rows
-        if self._lengthens and self._offset > _FEW_BYTES:
-            self._lengthen_other()
         return len(record)
 
     def _goes_on_before(self, size: int) -> bool:
@@ -134,6 +137,7 @@ class CommitLog:
         full, other = self._segments[self._current], self._segments[1 - self._current]
         self._database.make_durable(other.newest)
         self._database.want_durable(full.newest)
+        self._gives_way = True
         with self._turn:
             if other.size > SEGMENT_BYTES:  # one large batch
                 other.cut(SEGMENT_BYTES)
@@ -141,6 +145,7 @@ class CommitLog:
 
     def shrink(self) -> bool:
         """On a full disk: give back what the segment holds that is not in use; whether it was much. From any thread."""
+        self._gives_way = True
         with self._turn:
             other = self._segments[1 - self._current]
             if other.size < _WORTH_SHRINKING_BYTES or not self._database.is_durable(other.newest):
@@ -156,14 +161,20 @@ class CommitLog:
         if all(segment.size >= SEGMENT_BYTES for segment in self._segments):
             self._lengthens = False
         elif self._segments[1 - self._current].size < SEGMENT_BYTES:
-            self._lengthening = threading.Thread(
+            thread = threading.Thread(
                 target=self._lengthen, args=(self._segments[1 - self._current],), name="pombo-commit-log", daemon=True
             )
-            self._lengthening.start()
+            self._gives_way = False
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more threads for us
+                self._lengthens = False
+            else:
+                self._lengthening = thread
 
     def _lengthen(self, segment: Segment) -> None:
-        """Piece by piece, as long as it is not in use. Nothing depends on it."""
-        while True:
+        """Piece by piece, as long as it is not in use, and nobody waits to have it. Nothing depends on it."""
+        while not self._gives_way:
             with self._turn:
                 if segment is self._segments[self._current] or segment.size >= SEGMENT_BYTES:
                     return
@@ -173,13 +184,15 @@ class CommitLog:
 
     def close(self, *, discard: bool) -> None:
         """Let go of the files; `discard`: the database has all of it, they can go."""
-        with self._turn:
-            self._lengthens = False
+        self._gives_way = True
         if self._lengthening is not None:
             self._lengthening.join()
-        for segment in self._segments:
-            segment.close(discard=discard)
-        self._segments = []
+        segments, self._segments = self._segments, []
+        for segment in segments:
+            segment.close()
+        if discard:
+            for segment in segments:
+                os.unlink(segment.path)
 
 
 def _record(batch: Batch, seed: int) -> bytes:

@@ -16,7 +16,7 @@ _PIECE_BYTES: Final = 256 * 1024  # not much: commits wait behind it for the dis
 
 
 class Segment:
-    """An empty one. `synced`: what is written is on disk when `write` returns. Used by one thread at a time."""
+    """An empty one. `synced`: what is written is on disk when `write` returns. Written by one thread at a time."""
 
     def __init__(self, path: str, *, synced: bool) -> None:
         self.path = path
@@ -60,8 +60,6 @@ class Segment:
         os.ftruncate(self._file, size)
         self.size = size
 
-    def close(self, *, discard: bool) -> None:
-        """Let go of the file, or of all that is in it."""
+    def close(self) -> None:
+        """Let go of the file."""
         os.close(self._file)
-        if discard:
-            os.unlink(self.path)

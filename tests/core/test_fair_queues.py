@@ -29,6 +29,16 @@ def test_groups_come_in_order_while_none_is_noisy(bench: Bench, queue: Queue) ->
     assert groups(bench, queue) == ["a", "a", "b", None]
 
 
+def test_what_has_no_group_is_there_after_a_restart_when_the_groups_are_done(bench: Bench, queue: Queue) -> None:
+    send(bench, queue, "g", 1)
+    (delivery,) = bench.receive(queue)
+    bench.delete(queue, delivery.receipt_handle)
+    bench.send(queue, "a", "b")
+    bench.commit()
+    bench.restart()
+    assert bench.bodies(bench.engine.find_queue(queue.name)) == ["a", "b"]
+
+
 def test_thirty_in_flight_and_a_tenth_of_all_make_a_group_noisy(bench: Bench, queue: Queue) -> None:
     send(bench, queue, "noisy", 50)
     send(bench, queue, "quiet", 2)

@@ -86,6 +86,12 @@ def test_a_url_of_no_queue_is_refused(sqs: Sqs, broker: RunningBroker, account: 
         sqs.send_message(QueueUrl=form.format(netloc=broker.netloc, account=account), MessageBody="hello")
 
 
+def test_a_url_of_no_queue_is_refused_before_what_else_is_wrong(sqs_json: JsonClient, queue: Queue) -> None:
+    for url, code in (("nowhere at all", "InvalidAddress"), (f"{queue.url}-gone", "InvalidParameterValueException")):
+        answer = sqs_json.call("ReceiveMessage", {"QueueUrl": url, "MaxNumberOfMessages": 11})
+        assert answer.json["__type"].endswith(f"#{code}"), url
+
+
 def test_the_queue_url_is_required(sqs_json: JsonClient) -> None:
     answer = sqs_json.call("ReceiveMessage", {})
     assert answer.status == 400
