@@ -30,15 +30,18 @@ class StandardQueue(StandardReads):
         self.timed = Timed(empty)
         # Leased messages beyond the timed window that were leased or looked up lately
         self.found: dict[int, Message] = {}
-        self.fairness = Fairness() if empty else None
+        self.fairness = None  # made when a group is first counted or asked for
+        self._unshared = (
+            empty  # no group has a share of what is in flight; else only the store knows, until it is asked
+        )
         self._newest_order = self.scan_from - 1
         self._timed_read: Read | None = None
         self._fairness_read: Read | None = None
         self._count_read: Read | None = None
         self._content_read = None
-        self.gone: set[int] = set()  # looked for and not there; message ids are never used again
+        self.gone: set[int] | None = None  # looked for and not there; message ids are never used again
         # While counts are read: (batch, group, received, visible_at_ms, +1 or -1) of every change
-        self._recounts: list[tuple[int, str | None, bool, int, int]] = []
+        self._recounts: list[tuple[int, str | None, bool, int, int]] | None = None
 
     # Selecting
 
@@ -114,8 +117,8 @@ class StandardQueue(StandardReads):
                 for group, received, delayed in rows:
                     self.in_flight -= received
                     self.delayed -= delayed
-                    if group is not None and self.fairness is not None:
-                        self.fairness.count(group, -received)
+                    if group is not None and (fairness := self._shares()) is not None:
+                        fairness.count(group, -received)
 
             generation, by_group = self.generation, self.grouped
             self._count_read = self.read(
@@ -125,8 +128,15 @@ class StandardQueue(StandardReads):
 
     def known_fairness(self) -> Fairness:
         """The groups' shares of the messages in flight. Raises Absent after a restart."""
-        if self.fairness is None:
+        fairness = self._shares()
+        if fairness is None:
             raise Absent(self._fairness_reading())
+        return fairness
+
+    def _shares(self) -> Fairness | None:
+        """The same; None: only the store knows."""
+        if self.fairness is None and self._unshared:
+            self.fairness = Fairness()
         return self.fairness
 
     def _fairness_reading(self) -> Read:
@@ -155,18 +165,18 @@ class StandardQueue(StandardReads):
         batch_number, rows = result
         later = [
             (group, change if received else 0, 0 if received else change)
-            for batch, group, received, visible_at_ms, change in self._recounts
+            for batch, group, received, visible_at_ms, change in self._recounts or ()
             if batch > batch_number and after_ms < visible_at_ms <= until_ms
         ]
         if self._count_read is None and self._fairness_read is None:
-            self._recounts.clear()
+            self._recounts = None
         return rows + later
 
     def _count(self, message: Message, change: int) -> None:
         if message.receive_count:
             self.in_flight += change
-            if message.group is not None and self.fairness is not None:
-                self.fairness.count(message.group, change)
+            if message.group is not None and (fairness := self._shares()) is not None:
+                fairness.count(message.group, change)
         else:
             self.delayed += change
 
@@ -178,6 +188,8 @@ class StandardQueue(StandardReads):
 
     def _recount(self, message: Message, change: int) -> None:
         if self._count_read is not None or self._fairness_read is not None:
+            if self._recounts is None:
+                self._recounts = []
             self._recounts.append(
                 (
                     self.ledger.batch.number,
@@ -242,12 +254,13 @@ class StandardQueue(StandardReads):
         return self._known(message.id) is message
 
     def _enter(self, message: Message, now_ms: int) -> None:
-        self.gone.discard(message.id)
+        if self.gone is not None:
+            self.gone.discard(message.id)
         self._write_lease(message, now_ms, now_ms)
 
     def consume(self, message: Message) -> None:
-        if self.fairness is not None and self.grouped and message.receive_count:
-            self.fairness.processed(message, self.ledger.now_ms())
+        if self.grouped and message.receive_count and (fairness := self._shares()) is not None:
+            fairness.processed(message, self.ledger.now_ms())
         super().consume(message)
 
     def _first_waiting(self) -> int:
@@ -265,7 +278,7 @@ class StandardQueue(StandardReads):
         message = self._known(message_id)
         if message is not None:
             return message
-        if self.timed.done or message_id in self.gone:
+        if self.timed.done or (self.gone is not None and message_id in self.gone):
             return None
         raise Absent(
             self.read(
@@ -281,8 +294,8 @@ class StandardQueue(StandardReads):
             row = next((r for r in page.rows if r.queue == self.generation and r.leased), None)
             message = None if row is None else Message.restore(row)
         if message is None:
-            if len(self.gone) >= _GONE_MAX:
-                self.gone.clear()
+            if self.gone is None or len(self.gone) >= _GONE_MAX:
+                self.gone = set()
             self.gone.add(message_id)
         elif self._known(message_id) is None:
             self._keep_found(message)

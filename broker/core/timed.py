@@ -25,7 +25,7 @@ class Timed:
     __slots__ = ("_sorted", "_sorted_from_ms", "_ordered", "_unsorted", "_unsorted_from_ms", "_count", "edge", "done")
 
     def __init__(self, done: bool) -> None:
-        self._sorted: SortedList[Key] = SortedList()
+        self._sorted: SortedList[Key] | None = None  # made when first needed: most queues never need it
         self._sorted_from_ms = _LAST  # none of them becomes visible earlier
         self._ordered: dict[int, Message] = {}  # those whose keys are sorted, by their ids
         self._unsorted: dict[int, Message] = {}  # the others
@@ -59,18 +59,24 @@ class Timed:
         if self._unsorted.pop(message.id, None) is None:
             if self._ordered.pop(message.id, None) is None:
                 return False
-            self._sorted.remove((message.visible_at_ms, message.id))
+            self._keys().remove((message.visible_at_ms, message.id))
         self._count -= 1
         return True
 
     def _in_order(self, until_ms: int) -> "SortedList[Key]":
         """The keys in order, complete up to an instant."""
+        keys = self._keys()
         if self._unsorted_from_ms <= until_ms:
-            self._sorted.update([(m.visible_at_ms, m.id) for m in self._unsorted.values()])
+            keys.update([(m.visible_at_ms, m.id) for m in self._unsorted.values()])
             self._ordered.update(self._unsorted)
             self._unsorted.clear()
             self._sorted_from_ms = min(self._sorted_from_ms, self._unsorted_from_ms)
             self._unsorted_from_ms = _LAST
+        return keys
+
+    def _keys(self) -> "SortedList[Key]":
+        if self._sorted is None:
+            self._sorted = SortedList()
         return self._sorted
 
     def is_due(self, now_ms: int) -> bool:
@@ -84,7 +90,7 @@ class Timed:
     def extend(self, messages: list[Message], edge: Key | None) -> None:
         """A page arrived: these lie beyond the edge, which moves on to `edge` (None: nothing lies beyond any more)."""
         for message in messages:
-            self._sorted.add((message.visible_at_ms, message.id))
+            self._keys().add((message.visible_at_ms, message.id))
             self._sorted_from_ms = min(self._sorted_from_ms, message.visible_at_ms)
             self._ordered[message.id] = message
         self._count += len(messages)
@@ -120,8 +126,9 @@ class Timed:
 
         Where the window ends before that, its edge is the instant at which more must be read.
         """
-        keys = self._in_order(_LAST)
-        at = keys.bisect_right((now_ms, _LAST))
-        if at < len(keys):
-            return int(keys[at][0])
+        if self._count:
+            keys = self._in_order(_LAST)
+            at = keys.bisect_right((now_ms, _LAST))
+            if at < len(keys):
+                return int(keys[at][0])
         return None if self.done else max(self.edge[0], now_ms) + 1
