@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import uvloop
 
@@ -17,6 +16,7 @@ from broker.app import Broker
 from broker.config import Config
 from broker.core.message import Admitted
 from broker.core.settings import QueueName, QueueSettings
+from broker.store.directory import sync_path
 
 BODY = b"x" * 1024
 QUEUE = {"locked": "deep.fifo", "deduplicated": "deep.fifo"}
@@ -65,15 +65,11 @@ async def fill(kind: str, count: int, data: str) -> None:
         await runtime.call(runtime.engine.send, queue, batch)
     if (durable := runtime.durable()) is not None:
         await durable
-    sync(Path(data))
+    for name in os.listdir(data):
+        sync_path(
+            os.path.join(data, name)
+        )  # else the disk would still be busy with it while the next broker is measured
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def sync(directory: Path) -> None:
-    """Else the disk would still be busy with it while the next broker is measured."""
-    for path in directory.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

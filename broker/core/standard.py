@@ -31,9 +31,7 @@ class StandardQueue(StandardReads):
         # Leased messages beyond the timed window that were leased or looked up lately
         self.found: dict[int, Message] = {}
         self.fairness = None  # made when a group is first counted or asked for
-        self._unshared = (
-            empty  # no group has a share of what is in flight; else only the store knows, until it is asked
-        )
+        self._unshared = empty  # no group had a share of what was in flight; else the store has to be asked
         self._newest_order = self.scan_from - 1
         self._timed_read: Read | None = None
         self._fairness_read: Read | None = None

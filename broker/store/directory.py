@@ -45,7 +45,7 @@ class Directory:
                 self.path = tempfile.mkdtemp(prefix="pombo-")
             elif not os.path.isdir(self.path):
                 os.makedirs(self.path, mode=0o700)
-                sync_directory(os.path.dirname(self.path))
+                sync_path(os.path.dirname(self.path))
             self._take_lock()
         except OSError as error:
             raise StoreUnusable(f"cannot use the data directory {self.path}: {error.strerror}") from error
@@ -66,7 +66,7 @@ class Directory:
 
     def sync(self) -> None:
         """Make the directory's entries durable."""
-        sync_directory(self.path)
+        sync_path(self.path)
 
     def reserve(self) -> bool:
         """Set space aside for deletes on a full disk; whether it is there now. Leaves the last of the disk to others.
@@ -124,10 +124,10 @@ def _allocate(file: int, size: int) -> None:
         os.fsync(file)
 
 
-def sync_directory(path: str) -> None:
-    """Make the entries of the directory `path` durable."""
-    directory = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def sync_path(path: str) -> None:
+    """Make what a file holds durable, or the entries of a directory."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(file)
     finally:
-        os.close(directory)
+        os.close(file)

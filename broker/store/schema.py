@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Final
 
 from broker.store.base import StoreError, StoreUnusable
-from broker.store.directory import sync_directory
+from broker.store.directory import sync_path
 from broker.store.entries import pack_facts
 
 APPLICATION_ID: Final = 0x506F6D62  # "Pomb"
@@ -143,15 +143,7 @@ def _copy(connection: sqlite3.Connection, copy: str) -> None:
 def _copy_file(file: str, copy: str) -> None:
     """A copy of a file that nobody writes meanwhile. One that an earlier start left unfinished is made again."""
     shutil.copy(file, copy)  # with its permissions
-    _sync_file(copy)
-
-
-def _sync_file(path: str) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync_path(copy)
 
 
 def name_for_part(path: str) -> str:
@@ -165,10 +157,10 @@ def name_for_part(path: str) -> str:
 
 def publish(part: str, path: str) -> None:
     """Give a finished, synced file its name. Raises FileExistsError rather than replace another."""
-    _sync_file(part)
+    sync_path(part)
     os.link(part, path)
     os.unlink(part)
-    sync_directory(os.path.dirname(os.path.abspath(path)))
+    sync_path(os.path.dirname(os.path.abspath(path)))
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:

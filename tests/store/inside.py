@@ -1,8 +1,15 @@
-"""What several tests of the store need of its inside: the connection that writes, and a database that is none."""
+"""What several tests of the store need of its inside: the connection that writes, a database that is none, batches of a commit log."""
 
 import sqlite3
+from pathlib import Path
+from typing import Final
 
+from broker.store.batch import Batch
+from broker.store.commit_log import read_commits
 from broker.store.sqlite import SqliteStore
+from tests.store.conformance import message
+
+SECRET: Final = b"s" * 32
 
 
 def connection_of(store: SqliteStore) -> sqlite3.Connection:
@@ -26,3 +33,15 @@ class Behind:
 
     def is_durable(self, number: int) -> bool:
         return number <= max(self.awaited, default=0)
+
+
+def sends(number: int, body: bytes = b"body") -> Batch:
+    """A batch with one message, of its own number."""
+    batch = Batch(number)
+    batch.add_message(message(number, body=body))
+    return batch
+
+
+def numbers(directory: Path, after: int = 0, secret: bytes = SECRET) -> list[int]:
+    """Those of the batches in a commit log that follow one."""
+    return [batch.number for batch in read_commits(str(directory), secret).after(after)]

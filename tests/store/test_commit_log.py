@@ -2,9 +2,9 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,31 +17,7 @@ from broker.store.changes import DeduplicationRow, MoveRow
 from broker.store.commit_log import CommitLog, read_commits
 from broker.store.directory import SEGMENT_NAMES
 from tests.store.conformance import accept, counters, entry, lease, message
-from tests.store.inside import Behind
-
-SECRET: Final = b"s" * 32
-
-
-@pytest.fixture
-def behind() -> Behind:
-    return Behind()
-
-
-@pytest.fixture
-def log(tmp_path: Path, behind: Behind) -> Iterator[CommitLog]:
-    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
-    yield log
-    log.close(discard=False)
-
-
-def sends(number: int, body: bytes = b"body") -> Batch:
-    batch = Batch(number)
-    batch.add_message(message(number, body=body))
-    return batch
-
-
-def numbers(directory: Path, after: int = 0, secret: bytes = SECRET) -> list[int]:
-    return [batch.number for batch in read_commits(str(directory), secret).after(after)]
+from tests.store.inside import SECRET, Behind, numbers, sends
 
 
 def contents(batch: Batch) -> dict[str, Any]:

@@ -6,23 +6,20 @@ To write over what a file holds is quicker than to make a file longer (docs/adr/
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from broker.store import commit_log
-from broker.store.batch import Batch
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import CommitLog
 from broker.store.directory import SEGMENT_NAMES, Directory
 from broker.store.sqlite import SqliteStore
-from tests.store.conformance import message
-from tests.store.inside import Behind
+from tests.store.inside import SECRET, Behind, numbers, sends
 
 pytestmark = pytest.mark.interpreted
 
-SECRET: Final = b"s" * 32
 STILL_WAITS_S: Final = 0.05
 
 
@@ -33,28 +30,6 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit_log, "_LENGTH_AT_FIRST_BYTES", 4_000)
     monkeypatch.setattr(commit_log, "_FEW_BYTES", 1_000)
     monkeypatch.setattr("broker.store.segment._PIECE_BYTES", 3_000)
-
-
-@pytest.fixture
-def behind() -> Behind:
-    return Behind()
-
-
-@pytest.fixture
-def log(tmp_path: Path, behind: Behind) -> Iterator[CommitLog]:
-    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
-    yield log
-    log.close(discard=False)
-
-
-def sends(number: int, size: int) -> Batch:
-    batch = Batch(number)
-    batch.add_message(message(number, body=b"x" * size))
-    return batch
-
-
-def numbers(directory: Path, after: int = 0) -> list[int]:
-    return [batch.number for batch in read_commits(str(directory), SECRET).after(after)]
 
 
 def sizes(directory: Path) -> list[int]:
@@ -102,21 +77,21 @@ def test_both_segments_get_their_full_length_before_records_need_it(
 ) -> None:
     assert sizes(tmp_path) == [4_000, 0]
     for number in (1, 2):
-        log.append(sends(number, 900))
+        log.append(sends(number, b"x" * 900))
     assert not lengthened(log), "for so little"
-    log.append(sends(3, 900))
+    log.append(sends(3, b"x" * 900))
     assert lengthened(log)
     assert sizes(tmp_path) == [4_000, 20_000]
     for number in (4, 5):
-        log.append(sends(number, 900))
+        log.append(sends(number, b"x" * 900))
     assert behind.wanted == [4], "the fifth would have made the first segment longer"
     for number in (6, 7):
-        log.append(sends(number, 900))
+        log.append(sends(number, b"x" * 900))
     assert lengthened(log)
     assert sizes(tmp_path) == [20_000, 20_000]
     assert numbers(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
     for number in range(8, 100):
-        log.append(sends(number, 900))
+        log.append(sends(number, b"x" * 900))
         assert sizes(tmp_path) == [20_000, 20_000]
     assert numbers(tmp_path, after=90) == list(range(91, 100))
 
@@ -127,7 +102,7 @@ def test_without_space_to_spare_or_without_waiting_for_the_disk_segments_grow_wi
 ) -> None:
     log = CommitLog(str(tmp_path), SECRET, behind, synced=synced, has_space=lambda: has_space)
     assert sizes(tmp_path) == [0, 0]
-    written = sum(log.append(sends(number, 900)) for number in range(1, 10))
+    written = sum(log.append(sends(number, b"x" * 900)) for number in range(1, 10))
     lengthened(log)
     assert sizes(tmp_path) == [written, 0]
     log.close(discard=False)
@@ -152,7 +127,7 @@ def test_a_nearly_full_disk_has_no_space_to_spare(tmp_path: Path, monkeypatch: p
 def test_a_segment_that_cannot_get_its_length_is_used_without(
     log: CommitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = log.append(sends(1, 1_900))
+    written = log.append(sends(1, b"x" * 1_900))
     pwrite = os.pwrite
 
     def full(file: int, data: Any, offset: int) -> int:
@@ -162,7 +137,7 @@ def test_a_segment_that_cannot_get_its_length_is_used_without(
 
     monkeypatch.setattr(os, "pwrite", full)
     for number in range(2, 10):
-        written += log.append(sends(number, 900))
+        written += log.append(sends(number, b"x" * 900))
         assert lengthened(log)
     assert sizes(tmp_path) == [written, 0]
     assert numbers(tmp_path) == list(range(1, 10))
@@ -175,7 +150,7 @@ def test_without_another_thread_records_are_as_durable(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    written = sum(log.append(sends(number, 900)) for number in range(1, 10))
+    written = sum(log.append(sends(number, b"x" * 900)) for number in range(1, 10))
     assert sizes(tmp_path) == [written, 0]
     assert numbers(tmp_path) == list(range(1, 10))
 
@@ -185,10 +160,10 @@ def test_a_segment_that_was_given_back_gets_its_length_by_records_alone(
 ) -> None:
     monkeypatch.setattr(commit_log, "_WORTH_SHRINKING_BYTES", 1)
     for number in (1, 2):
-        log.append(sends(number, 1_200))
+        log.append(sends(number, b"x" * 1_200))
     assert lengthened(log)
     assert log.shrink()
-    log.append(sends(3, 900))
+    log.append(sends(3, b"x" * 900))
     log._gives_way = False
     log._lengthen(log._segments[1])  # what was under way, perhaps
     lengthened(log)
@@ -200,8 +175,8 @@ def test_a_record_waits_for_the_piece_that_is_being_written_where_it_belongs_and
 ) -> None:
     held = Held(monkeypatch)
     for number in (1, 2):
-        log.append(sends(number, 1_200))
-    held.keeps_waiting(lambda: log.append(sends(3, 18_500)))
+        log.append(sends(number, b"x" * 1_200))
+    held.keeps_waiting(lambda: log.append(sends(3, b"x" * 18_500)))
     assert held.pieces == 1
     assert numbers(tmp_path) == [1, 2, 3]
 
@@ -212,7 +187,7 @@ def test_closing_waits_for_the_piece_that_is_being_written_and_for_no_other(
     log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
     held = Held(monkeypatch)
     for number in (1, 2):
-        log.append(sends(number, 1_200))
+        log.append(sends(number, b"x" * 1_200))
     held.keeps_waiting(lambda: log.close(discard=False))
     assert sizes(tmp_path) == [4_000, 3_000]
 
@@ -222,10 +197,10 @@ def test_nothing_but_records_goes_into_the_segment_in_use(
 ) -> None:
     monkeypatch.setattr(commit_log, "_FEW_BYTES", 100_000)  # not of itself
     first, other = log._segments
-    log.append(sends(1, 3_000))
+    log.append(sends(1, b"x" * 3_000))
     log._lengthen(first)
     assert sizes(tmp_path) == [4_000, 0]
-    written = log.append(sends(2, 17_500))  # which takes the other, before it has its length
+    written = log.append(sends(2, b"x" * 17_500))  # which takes the other, before it has its length
     log._gives_way = False
     log._lengthen(other)
     assert sizes(tmp_path) == [4_000, written]
