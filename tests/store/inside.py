@@ -1,4 +1,4 @@
-"""What several tests of the store need of its inside: the connection that writes, a database that is none, batches of a commit log."""
+"""What several tests need of the inside of a store: the connection that writes, a database that is none, a commit log's batches."""
 
 import sqlite3
 from pathlib import Path
