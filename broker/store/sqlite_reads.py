@@ -15,89 +15,16 @@ from typing import Any, Final
 import aiosqlite
 import orjson
 
+from broker.store import read_statements as sql
 from broker.store import schema
-from broker.store import statements as sql
-from broker.store.base import AcceptedPage, Page, StoredMessage, StoreError
+from broker.store.base import AcceptedPage, Page, StoreError
 from broker.store.changes import DeduplicationRow
-from broker.store.entries import DIGEST_BYTES, entry_at, places_of
+from broker.store.entries import entry_at, places_of
+from broker.store.pages import AcceptedCursor, PackedPageCursor, PageCursor, Values
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
 _ALL_BYTES: Final = 1 << 62
-
-
-class _Cursor(sqlite3.Cursor):
-    """Puts an answer together in the reading thread. `values` are those of its statement."""
-
-    values: dict[str, Any]
-
-
-class _Values(dict[str, Any]):
-    """The values of a statement whose answer such a cursor puts together."""
-
-    def __init__(self, cursor: type[_Cursor], **values: Any) -> None:
-        super().__init__(values)
-        self.cursor = cursor
-
-
-class _PageCursor(_Cursor):
-    """Makes a Page of the rows of a page statement, and reads no further than the page goes: `limit` and `bytes_max` end it."""
-
-    def fetchall(self) -> list[Any]:
-        rows: list[StoredMessage] = []
-        limit, bytes_max, size = self.values["limit"], self.values["bytes_max"], 0
-        batch_number, full, more = 0, False, False
-        for row in self:
-            if full:
-                more = True
-                break
-            batch_number = row[0]
-            if row[1] is None:
-                break  # nothing but the number of the batch
-            rows.append(StoredMessage._make((*row[1:7], row[7] == 1, *row[8:])))  # SQLite knows no bool
-            size += len(row[-2] or b"") + len(row[-1] or b"")  # attributes may be as large as bodies
-            full = len(rows) >= limit or size >= bytes_max
-        self.close()
-        return [Page(batch_number, rows, more)]
-
-
-class _PackedPageCursor(_Cursor):
-    """Takes a page apart that is one row."""
-
-    def fetchall(self) -> list[Any]:
-        ((batch_number, more, heads, contents, bodies),) = super().fetchall()
-        self.close()
-        rows: list[StoredMessage] = []
-        content_at = body_at = 0
-        for *state, content_bytes, body_bytes in orjson.loads(heads):
-            content_end, body_end = content_at + content_bytes, body_at + body_bytes
-            content, body = contents[content_at:content_end], bodies[body_at:body_end]
-            rows.append(StoredMessage._make((*state, content, body)))
-            content_at, body_at = content_end, body_end
-        return [Page(batch_number, rows, bool(more))]
-
-
-class _AcceptedCursor(_Cursor):
-    """Makes an AcceptedPage of whole rows, and reads no further than the page goes: `limit` and `since_ms` end it."""
-
-    def fetchall(self) -> list[Any]:
-        limit, since_ms = DIGEST_BYTES * self.values["limit"], self.values["since_ms"]
-        first = last = page_newest_ms = size = 0
-        found: list[bytes] = []
-        more = False
-        for row_first, row_last, newest_ms, digests in self:
-            if newest_ms <= since_ms:
-                break
-            if size >= limit:
-                more = True
-                break
-            if not found:
-                last, page_newest_ms = row_last, newest_ms
-            first = row_first
-            found.append(digests)
-            size += len(digests)
-        self.close()
-        return [AcceptedPage(first, last, page_newest_ms, b"".join(found), more)]
 
 
 class _ReadConnection(sqlite3.Connection):
@@ -108,7 +35,7 @@ class _ReadConnection(sqlite3.Connection):
         self.closed = threading.Event()
 
     def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
-        if not isinstance(values, _Values):
+        if not isinstance(values, Values):
             return super().execute(statement, values)
         cursor = self.cursor(values.cursor)
         cursor.values = values
@@ -308,7 +235,7 @@ class SqliteReads:
 
     async def accepted(self, queue: int, below_order: int, *, since_ms: int, limit: int) -> AcceptedPage:
         assert self._pages is not None, "the store is not open"
-        values = _Values(_AcceptedCursor, queue=queue, below_order=below_order, since_ms=since_ms, limit=limit)
+        values = Values(AcceptedCursor, queue=queue, below_order=below_order, since_ms=since_ms, limit=limit)
         (page,) = await self._pages.fetch(sql.ACCEPTED, values)
         assert isinstance(page, AcceptedPage)
         return page
@@ -329,15 +256,15 @@ class SqliteReads:
 
 async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
     """Run one of the page statements."""
-    return await _fetch_page(reader, statement, _Values(_PageCursor, bytes_max=bytes_max, **values), None)
+    return await _fetch_page(reader, statement, Values(PageCursor, bytes_max=bytes_max, **values), None)
 
 
 async def _packed_page(reader: _Reader | None, statement: str, *, contains: int | None = None, **values: Any) -> Page:
     """Run one of those that put the page together themselves."""
-    return await _fetch_page(reader, statement, _Values(_PackedPageCursor, **values), contains)
+    return await _fetch_page(reader, statement, Values(PackedPageCursor, **values), contains)
 
 
-async def _fetch_page(reader: _Reader | None, statement: str, values: _Values, contains: int | None) -> Page:
+async def _fetch_page(reader: _Reader | None, statement: str, values: Values, contains: int | None) -> Page:
     assert reader is not None, "the store is not open"
     (page,) = await reader.fetch(statement, values, contains)
     assert isinstance(page, Page)

@@ -8,8 +8,9 @@ from typing import Final
 import orjson
 import pytest
 
+from broker.store import read_statements as sql
 from broker.store import schema
-from broker.store import statements as sql
+from broker.store import statements as write_sql
 
 PAGES: Final = {
     **{f"SCAN {key}": text for key, text in sql.SCAN.items()},
@@ -107,15 +108,15 @@ def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> No
 
 @pytest.mark.parametrize("table", ["message", "body", "lease", "counters"])
 def test_rows_are_deleted_by_their_keys(database: sqlite3.Connection, table: str) -> None:
-    text: str = getattr(sql, f"DELETE_{table.upper()}")
+    text: str = getattr(write_sql, f"DELETE_{table.upper()}")
     steps = [str(row[3]) for row in database.execute("EXPLAIN QUERY PLAN " + text, ["[1]"])]
     assert f"SEARCH {table} USING INTEGER PRIMARY KEY (rowid=?)" in steps
     assert f"SCAN {table}" not in steps
 
 
-@pytest.mark.parametrize("size", [s for s in sql.ROWS_PER_STATEMENT if s <= sql.DELETE_RESOURCE.rows_max])
+@pytest.mark.parametrize("size", [s for s in write_sql.ROWS_PER_STATEMENT if s <= write_sql.DELETE_RESOURCE.rows_max])
 def test_resources_are_deleted_without_looking_at_the_others(database: sqlite3.Connection, size: int) -> None:
-    _, text = sql.DELETE_RESOURCE.sized(size)
+    _, text = write_sql.DELETE_RESOURCE.sized(size)
     steps = [str(row[3]) for row in database.execute("EXPLAIN QUERY PLAN " + text, [None] * 2 * size)]
     assert steps.count("SEARCH resource USING PRIMARY KEY (kind=? AND key=?)") == size
     assert not any(step.startswith("SCAN") for step in steps)
