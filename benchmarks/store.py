@@ -62,7 +62,7 @@ class Load:
     def cycle(self) -> None:
         batch = self._batch()
         for message in self.leased:
-            batch.delete_message(message)
+            batch.delete_message(message, QUEUE)
         for message in self.sent:
             batch.set_lease(LeaseRow(message, QUEUE, NOW_MS + 30_000 + self.number, 1, NOW_MS, None))
         self.leased, self.sent = self.sent, self._next_ids(self.each)

@@ -131,7 +131,7 @@ class Queue(QueueState):
     def discard(self, message: Message) -> None:
         """The message is gone."""
         self._leave(message)
-        self.ledger.batch.delete_message(message.id)
+        self.ledger.batch.delete_message(message.id, self.generation)
 
     def move(self, message: Message, target: "Queue", now_ms: int, *, source: str | None, keep_count: bool) -> None:
         """Hand the message over to another queue of the same type, at the end of its order.
@@ -140,10 +140,10 @@ class Queue(QueueState):
         a FIFO queue starts it anew. Source: SQS Developer Guide, "Using dead-letter queues".
         """
         self._leave(message)
-        target.take_over(message, now_ms, source=source, keep_count=keep_count)
+        target.take_over(message, self.generation, now_ms, source=source, keep_count=keep_count)
 
-    def take_over(self, message: Message, now_ms: int, *, source: str | None, keep_count: bool) -> None:
-        """The other half of `move`."""
+    def take_over(self, message: Message, left: int, now_ms: int, *, source: str | None, keep_count: bool) -> None:
+        """The other half of `move`. `left`: the generation that it comes from."""
         if self.settings.fifo:
             message.order = self.ledger.next_sequence()
             message.lane = LANE_READY
@@ -156,7 +156,7 @@ class Queue(QueueState):
         message.source = source
         message.leased = True
         self.ledger.batch.move_message(
-            MoveRow(message.id, self.generation, message.lane, message.order, message.enqueued_at_ms)
+            MoveRow(message.id, self.generation, message.lane, message.order, message.enqueued_at_ms, left)
         )
         self._arrived(message, now_ms)
         self._enter(message, now_ms)

@@ -35,7 +35,7 @@ class Batch:
         self.messages: dict[int, MessageRow] = {}
         self.leases: dict[int, LeaseRow] = {}
         self.moves: dict[int, MoveRow] = {}
-        self.deleted: set[int] = set()  # message ids that the store may hold
+        self.deleted: dict[int, int] = {}  # message ids that the store may hold -> the queue it has them for
         self.counters: dict[int, CounterRow] = {}
         self.deduplication: dict[int, Packed] = {}  # queue number -> accepted IDs
         self.forgotten: dict[int, int] = {}  # queue number -> deduplication entries up to this order have expired
@@ -90,18 +90,19 @@ class Batch:
             self.leases[row.id] = replace(lease, queue=row.queue)
         arrived = self.messages.get(row.id)
         if arrived is None:
-            self.moves[row.id] = row
+            earlier = self.moves.get(row.id)
+            self.moves[row.id] = row if earlier is None else replace(row, source=earlier.source)
         else:
             self.messages[row.id] = replace(
                 arrived, queue=row.queue, lane=row.lane, order=row.order, enqueued_at_ms=row.enqueued_at_ms
             )
 
-    def delete_message(self, message_id: int) -> None:
-        """A message is gone: consumed or expired."""
+    def delete_message(self, message_id: int, queue: int) -> None:
+        """A message of this queue is gone: consumed or expired."""
         self.leases.pop(message_id, None)
-        self.moves.pop(message_id, None)
+        moved = self.moves.pop(message_id, None)
         if self.messages.pop(message_id, None) is None:
-            self.deleted.add(message_id)
+            self.deleted[message_id] = queue if moved is None else moved.source
 
     def set_counters(self, row: CounterRow) -> None:
         self.counters[row.queue] = row
@@ -136,8 +137,8 @@ class Batch:
         self.leases.update(later.leases)
         for row in later.moves.values():
             self.move_message(row)
-        for message_id in later.deleted:
-            self.delete_message(message_id)
+        for message_id, queue in later.deleted.items():
+            self.delete_message(message_id, queue)
         self.counters.update(later.counters)
         for queue in later.dropped:
             self.drop_generation(queue)

@@ -45,13 +45,16 @@ class LeaseRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class MoveRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A message's new place. Its body and content stay where they are."""
+    """A message's new place. Its body and content stay as they are."""
 
     id: int
     queue: int
     lane: int
     order: int
     enqueued_at_ms: int
+    source: int = (
+        0  # the queue that it leaves; 0 in a batch of schema step 5 and before: there its place does not depend on it
+    )
 
 
 class CounterRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

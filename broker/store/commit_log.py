@@ -60,7 +60,7 @@ class _Record(msgspec.Struct, array_like=True):
     messages: list[MessageRow]
     leases: list[LeaseRow]
     moves: list[MoveRow]
-    deleted: list[int]
+    deleted: dict[int, int] | list[int]  # without their queues: before schema step 6
     counters: list[CounterRow]
     deduplication: dict[int, Packed] | list[DeduplicationRow]  # one by one: before schema step 5
     forgotten: dict[int, int]
@@ -202,7 +202,7 @@ def _record(batch: Batch, seed: int) -> bytes:
             list(batch.messages.values()),
             list(batch.leases.values()),
             list(batch.moves.values()),
-            list(batch.deleted),
+            batch.deleted,
             list(batch.counters.values()),
             batch.deduplication,
             batch.forgotten,
@@ -266,7 +266,7 @@ def _batch(number: int, payload: bytes) -> Batch:
     batch.messages = {row.id: row for row in record.messages}
     batch.leases = {row.id: row for row in record.leases}
     batch.moves = {row.id: row for row in record.moves}
-    batch.deleted = set(record.deleted)
+    batch.deleted = record.deleted if isinstance(record.deleted, dict) else dict.fromkeys(record.deleted, 0)
     batch.counters = {row.queue: row for row in record.counters}
     if isinstance(record.deduplication, dict):
         batch.deduplication = record.deduplication

@@ -1,7 +1,7 @@
 """Putting a read's answer together, in the thread that reads: cursors that make one object of all rows of a statement.
 
-`aiosqlite` fetches the rows of a statement whole: what `fetchall` answers here is one page. This module knows the columns of those in
-read_statements.py.
+`aiosqlite` fetches the rows of a statement whole: what `fetchall` answers here is one page. This module knows the columns of
+those in read_statements.py.
 """
 
 import sqlite3

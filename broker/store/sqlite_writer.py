@@ -97,7 +97,7 @@ class Writer:
             self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for row in arrived))
         if batch.moves:
             moved = batch.moves.values()
-            self._put(sql.MOVE_MESSAGE, ((*astuple(row), self._stretch(row, batch)) for row in moved))
+            self._put(sql.MOVE_MESSAGE, (self._move(row, batch) for row in moved))
             self._put(sql.MOVE_LEASE, ((row.id, row.queue) for row in moved))
         if batch.leases:
             self._put(sql.PUT_LEASE, map(_lease, batch.leases.values()))
@@ -119,6 +119,9 @@ class Writer:
     def _message(self, row: MessageRow, batch: Batch) -> tuple[Any, ...]:
         place = row.id, row.queue, row.lane, row.order, row.group or "", row.enqueued_at_ms
         return self._stretch(row, batch), *place, bytearray(row.content)
+
+    def _move(self, row: MoveRow, batch: Batch) -> tuple[int, ...]:
+        return row.id, row.queue, row.lane, row.order, row.enqueued_at_ms, self._stretch(row, batch)
 
     def _stretch(self, row: MessageRow | MoveRow, batch: Batch) -> int:
         return self._stretches.place(row.queue, batch.number) if row.lane == LANE_READY else 0

@@ -42,6 +42,7 @@ class DictStore:
         self.message_time_ms = max(self.message_time_ms, batch.message_time_ms)
         self.rows.update(batch.messages)
         for move in batch.moves.values():
+            assert move.source == self.rows[move.id].queue
             self.rows[move.id] = replace(
                 self.rows[move.id],
                 queue=move.queue,
@@ -52,8 +53,9 @@ class DictStore:
             if move.id in self.leases:
                 self.leases[move.id] = replace(self.leases[move.id], queue=move.queue)
         self.leases.update(batch.leases)
-        for message_id in batch.deleted:
-            self.rows.pop(message_id, None)
+        for message_id, queue in batch.deleted.items():
+            row = self.rows.pop(message_id, None)
+            assert row is None or queue == row.queue
             self.leases.pop(message_id, None)
         self.counters.update(batch.counters)
         for queue, (digests, facts) in batch.deduplication.items():

@@ -168,7 +168,7 @@ class StoreConformance:
 
     def test_a_batch_may_be_applied_twice(self, store: Store, commit: Any) -> None:
         def fill(batch: Batch) -> None:
-            batch.delete_message(3)
+            batch.delete_message(3, 1)
             batch.put_resource("queue", "a", b"1")
             batch.delete_resource("queue", "b")
             batch.set_counters(counters(1))
@@ -177,7 +177,7 @@ class StoreConformance:
             batch.drop_generation(9)
 
         commit(message(1), message(2), message(3), fill=lambda batch: batch.put_resource("queue", "b", b"1"))
-        batch = commit(message(4), MoveRow(2, 5, LANE_LATER, 2, 1), lease(2, 9, queue=5), fill=fill)
+        batch = commit(message(4), MoveRow(2, 5, LANE_LATER, 2, 1, 1), lease(2, 9, queue=5), fill=fill)
         before = (
             store.recover(),
             self.scan(store),
@@ -200,15 +200,15 @@ class StoreConformance:
         assert ids(page) == [*numbers]
         assert [row.body for row in page.rows] == [b"body %d" % n for n in numbers]
         assert [row.visible_at_ms for row in page.rows] == [*numbers]
-        commit(*(MoveRow(n, 2, LANE_LATER, n, 5) for n in numbers))
+        commit(*(MoveRow(n, 2, LANE_LATER, n, 5, 1) for n in numbers))
         assert ids(read(store.timed(2, (0, 0), content_until_ms=0, limit=count, bytes_max=PLENTY))) == [*numbers]
-        commit(fill=lambda batch: [batch.delete_message(n) for n in numbers])
+        commit(fill=lambda batch: [batch.delete_message(n, 2) for n in numbers])
         assert ids(read(store.messages((*numbers,), content=False))) == []
         assert ids(read(store.timed(2, (0, 0), content_until_ms=0, limit=count, bytes_max=PLENTY))) == []
 
     def test_a_move_keeps_body_content_and_lease(self, store: Store, commit: Any) -> None:
         commit(message(1, group="g"), lease(1, 900, receive_count=4, source="arn:source"))
-        commit(MoveRow(1, 2, LANE_LATER, 50, 777))
+        commit(MoveRow(1, 2, LANE_LATER, 50, 777, 1))
         (row,) = read(store.messages((1,), content=True)).rows
         assert row == StoredMessage(
             1, 2, LANE_LATER, 50, "g", 777, True, 900, 4, 500, "arn:source", b"content 1", b"body 1"

@@ -36,8 +36,8 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
     batch.add_message(message(2**62, group=None, content=b""))
     batch.set_lease(lease(1, 5, source="arn"))
     batch.set_lease(lease(3, 5))
-    batch.move_message(MoveRow(4, 2, 1, 9, 9))
-    batch.delete_message(11)
+    batch.move_message(MoveRow(4, 2, 1, 9, 9, 1))
+    batch.delete_message(11, 3)
     batch.set_counters(counters(1, messages=3))
     accept(batch, entry(b"a"))
     batch.forget_deduplication(1, 4)
@@ -50,12 +50,14 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
     assert [contents(each) for each in found] == [contents(batch), contents(Batch(8))]
 
 
-def test_entries_are_read_that_an_earlier_version_wrote_one_by_one() -> None:
-    """A log of schema step 4."""
+def test_what_an_earlier_version_wrote_is_read() -> None:
+    """A log of schema step 4: entries one by one, moves and deletes without the queue that they concern."""
     rows = [DeduplicationRow(1, 5, b"a" * 16, 100, "id-a"), DeduplicationRow(2, 6, b"b" * 16, 101, "id-b")]
-    record = msgspec.msgpack.encode([5_000, [], [], [], [], [], rows, {}, [], []])
+    record = msgspec.msgpack.encode([5_000, [], [], [[4, 2, 1, 9, 9]], [11], [], rows, {}, [], []])
     expected = Batch(7)
     expected.message_time_ms = 5_000
+    expected.move_message(MoveRow(4, 2, 1, 9, 9, 0))
+    expected.delete_message(11, 0)
     for row in rows:
         accept(expected, row)
     assert contents(commit_log._batch(7, record)) == contents(expected)

@@ -89,7 +89,7 @@ def sends(number: int, *numbers: int) -> Batch:
 def deletes(number: int, *numbers: int) -> Batch:
     batch = Batch(number)
     for each in numbers:
-        batch.delete_message(each)
+        batch.delete_message(each, 1)
     return batch
 
 
@@ -410,7 +410,7 @@ while True:
     batch = Batch(number)
     batch.add_message(message(2 * number))
     batch.add_message(message(2 * number + 1))
-    batch.delete_message(2 * (number - 1))
+    batch.delete_message(2 * (number - 1), 1)
     store.commit(batch)
     print(number, flush=True)
 """

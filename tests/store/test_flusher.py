@@ -76,7 +76,7 @@ def sends(number: int, *ids: int) -> Batch:
 def deletes(number: int, *ids: int) -> Batch:
     batch = Batch(number)
     for each in ids:
-        batch.delete_message(each)
+        batch.delete_message(each, 1)
     return batch
 
 
@@ -100,7 +100,7 @@ def test_what_is_sent_and_deleted_meanwhile_is_never_written(flusher: Flusher, d
     flusher.add(sends(3, 3), 10)
     flusher.flush()
     assert database.messages == [[2, 3]]
-    assert database.batches[0].deleted == set()
+    assert database.batches[0].deleted == {}
     assert database.batches[0].number == 3
 
 
@@ -109,7 +109,7 @@ def test_what_is_in_the_database_already_is_deleted_there(flusher: Flusher, data
     flusher.flush()
     flusher.add(deletes(2, 1), 10)
     flusher.flush()
-    assert [batch.deleted for batch in database.batches] == [set(), {1}]
+    assert [batch.deleted for batch in database.batches] == [{}, {1: 1}]
 
 
 def test_nothing_is_written_twice(flusher: Flusher, database: Database) -> None:
@@ -329,7 +329,7 @@ def test_what_was_written_but_not_synced_is_not_written_again(flusher: Flusher, 
     flusher.add(deletes(2, 1), 10)
     flusher.make_durable(2)
     assert database.messages == [[1, 2], []]
-    assert database.batches[1].deleted == {1}
+    assert database.batches[1].deleted == {1: 1}
 
 
 def test_a_sync_that_was_refused_is_tried_again(

@@ -141,7 +141,7 @@ async def test_who_waits_for_changes_that_came_to_nothing_is_told_too() -> None:
     async with bench() as b:
         b.change(1)
         assert b.park("send")
-        b.commits.batch.delete_message(1)  # expired before it reached the disk
+        b.commits.batch.delete_message(1, 1)  # expired before it reached the disk
         await b.store.next_call()
         b.store.go_on()
         await turns(20)

@@ -55,11 +55,10 @@ def history(steps: list[tuple[str, int]]) -> list[Batch]:
             if kind == "lease":
                 batch.set_lease(lease(chosen, at, alive[chosen]))
             elif kind == "move":
-                alive[chosen] = 5 + n % 3
-                batch.move_message(MoveRow(chosen, alive[chosen], LANE_LATER, at, at))
+                source, alive[chosen] = alive[chosen], 5 + n % 3
+                batch.move_message(MoveRow(chosen, alive[chosen], LANE_LATER, at, at, source))
             else:
-                del alive[chosen]
-                batch.delete_message(chosen)
+                batch.delete_message(chosen, alive.pop(chosen))
     return batches
 
 
@@ -120,9 +119,9 @@ def test_a_message_that_comes_and_goes_is_in_no_row() -> None:
     first, second, third = Batch(1), Batch(2), Batch(3)
     first.add_message(message(1))
     second.set_lease(lease(1, 5))
-    third.delete_message(1)
+    third.delete_message(1, 1)
     whole = merged([first, second, third])
-    assert (whole.messages, whole.leases, whole.deleted) == ({}, {}, set())
+    assert (whole.messages, whole.leases, whole.deleted) == ({}, {}, {})
     assert (whole.number, first.messages) == (3, {1: message(1)})
 
 

@@ -66,7 +66,7 @@ def test_a_group_is_read_in_order_across_stretches_restarts_and_moves(
         for n in rows:
             batch.add_message(message(n, group=f"g{n % 3}"))
         for n, order in (moved or {}).items():
-            batch.move_message(MoveRow(n, 1, LANE_READY, order, 1))
+            batch.move_message(MoveRow(n, 1, LANE_READY, order, 1, 1))
         store.commit(batch)
 
     for first in range(1, 31, 3):
@@ -94,7 +94,7 @@ def test_a_deep_queue_of_many_groups_costs_few_pages(store: SqliteStore) -> None
         store.checkpoint()
     batch = Batch(1000)
     for n in range(1, 101):
-        batch.delete_message(n)
+        batch.delete_message(n, 1)
     store.commit(batch)
     read(store.messages((1,), content=False))
     assert store._database is not None
