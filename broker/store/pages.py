@@ -5,12 +5,17 @@ those in read_statements.py.
 """
 
 import sqlite3
-from typing import Any
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any, Final
 
 import orjson
 
 from broker.store.base import AcceptedPage, Page, StoredMessage
+from broker.store.blocks import last_id, waiting
 from broker.store.entries import DIGEST_BYTES
+
+_NO_EDGE: Final = 1 << 63
 
 
 class Cursor(sqlite3.Cursor):
@@ -52,16 +57,68 @@ class PackedPageCursor(Cursor):
     """Takes a page apart that is one row."""
 
     def fetchall(self) -> list[Any]:
-        ((batch_number, more, heads, contents, bodies),) = super().fetchall()
+        ((batch_number, more, heads, contents, bodies, _),) = super().fetchall()
         self.close()
-        rows: list[StoredMessage] = []
-        content_at = body_at = 0
-        for *state, content_bytes, body_bytes in orjson.loads(heads):
-            content_end, body_end = content_at + content_bytes, body_at + body_bytes
-            content, body = contents[content_at:content_end], bodies[body_at:body_end]
-            rows.append(StoredMessage._make((*state, content, body)))
-            content_at, body_at = content_end, body_end
-        return [Page(batch_number, rows, bool(more))]
+        return [Page(batch_number, list(_unpacked(heads, contents, bodies)), bool(more))]
+
+
+class BlocksPageCursor(Cursor):
+    """Merges a page of messages that have rows of their own with one of messages in blocks, each of them one row."""
+
+    place_of: Callable[[StoredMessage], int] = attrgetter("order")
+
+    def fetchall(self) -> list[Any]:
+        own, blocks = super().fetchall()
+        self.close()
+        batch_number, more, heads, contents, bodies, _ = own
+        rows = list(_unpacked(heads, contents, bodies))
+        if blocks[2] is None:
+            return [Page(batch_number, rows, bool(more))]
+        values = self.values
+        _, more_blocks, heads, contents, bodies, taken = blocks
+        in_blocks = waiting(values["queue"], values["after"], heads, contents, bodies, taken)
+        if rows:
+            place_of = type(self).place_of
+            # Beyond the end of either, the other is not all that there is.
+            edge = place_of(rows[-1]) if more else _NO_EDGE
+            if more_blocks:
+                edge = min(edge, last_id(heads))
+            rows = sorted(rows + in_blocks, key=place_of)
+            while place_of(rows[-1]) > edge:
+                rows.pop()
+        else:
+            rows = in_blocks
+        fit = _fitting(rows, values["limit"], values["bytes_max"])
+        return [Page(batch_number, rows[:fit], bool(more or more_blocks or fit < len(rows)))]
+
+
+class LookCursor(BlocksPageCursor):
+    """The same where a page is in the order of ids."""
+
+    place_of = attrgetter("id")
+
+
+def _fitting(rows: list[StoredMessage], limit: int, bytes_max: int) -> int:
+    """How many of them a page holds: to the row that brings it to its bytes, at least one."""
+    size = 0
+    for count, row in enumerate(rows[:limit], start=1):
+        if row.content is not None and row.body is not None:
+            size += len(row.content) + len(row.body)
+            if size >= bytes_max:
+                return count
+    return min(limit, len(rows))
+
+
+def _unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> Iterator[StoredMessage]:
+    """Messages that have rows of their own. Without contents where the page has none."""
+    content_at = body_at = 0
+    for *state, content_bytes, body_bytes in orjson.loads(heads):
+        if contents is None or bodies is None:
+            yield StoredMessage._make((*state, None, None))
+            continue
+        content_end, body_end = content_at + content_bytes, body_at + body_bytes
+        yield StoredMessage._make((*state, contents[content_at:content_end], bodies[body_at:body_end]))
+        content_at, body_at = content_end, body_end
 
 
 class AcceptedCursor(Cursor):

@@ -35,36 +35,85 @@ def _without_content(picked: str) -> str:
     return _PAGE.format(newest=_NEWEST, picked=picked, content="NULL", body="NULL")
 
 
-# The same as one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in one). A thread that
-# reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that has better things to do.
-# How large each is comes first, so that no more is put together than the page may hold; that
-# touches neither overflow pages nor, for all but the page's own, any content.
+# The same as one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in one, NULL). A thread
+# that reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that has better things to
+# do. How large each is comes first, so that no more is put together than the page may hold; that touches neither overflow pages
+# nor, for all but the page's own, any content.
 _PACKED = """
 SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
        json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms,
            json(iif(l.id IS NULL, 'false', 'true')), coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0),
-           coalesce(l.first_received_at_ms, 0), l.source, length(m.content), length(b.body))) FILTER (WHERE p.fits),
-       CAST(group_concat(CAST(m.content AS TEXT), '') AS BLOB), CAST(group_concat(CAST(b.body AS TEXT), '') AS BLOB)
+           coalesce(l.first_received_at_ms, 0), l.source, {content_bytes}, {body_bytes})) FILTER (WHERE p.fits),
+       {contents}, {bodies}, NULL
 FROM {newest}
 LEFT JOIN (
     SELECT id, at <= :limit AND (at = 1 OR size_through - size < :bytes_max) AS fits FROM (
-        SELECT s.id, s.size, row_number() OVER (ORDER BY s.ord) AS at,
-            sum(s.size) OVER (ORDER BY s.ord ROWS UNBOUNDED PRECEDING) AS size_through
+        SELECT s.id, s.size, row_number() OVER (ORDER BY s.place) AS at,
+            sum(s.size) OVER (ORDER BY s.place ROWS UNBOUNDED PRECEDING) AS size_through
         FROM (
-            SELECT found.id, found.ord, length(found.content) + coalesce(length(body.body), 0) AS size
-            FROM ({picked}) AS picked
-            CROSS JOIN message AS found ON found.id = picked.id LEFT JOIN body ON body.id = picked.id
+            SELECT found.id, found.{key} AS place, {size} AS size
+            FROM ({picked}) AS picked CROSS JOIN message AS found ON found.id = picked.id {sizes}
         ) AS s
     )
 ) AS p
 LEFT JOIN message AS m ON m.id = p.id AND p.fits
 LEFT JOIN lease AS l ON l.id = p.id AND p.fits
-LEFT JOIN body AS b ON b.id = p.id AND p.fits
+{body}
+"""
+
+# What follows in blocks, as another row: (NULL, whether there is more, heads, all contents, all bodies, which messages were taken
+# out). The first block may end with what the page does not begin with, so it does not count: that there is something in the second
+# is certain. In a block order is id.
+_BLOCKS = """
+SELECT NULL, count(*) FILTER (WHERE NOT p.fits) > 0, {heads}, {contents}, {bodies}, {taken}
+FROM (
+    SELECT id, at <= 2 OR (at <= :blocks_max AND messages_before < :limit AND bytes_before < :bytes_max) AS fits FROM (
+        SELECT id, row_number() OVER place AS at,
+            sum(waiting) OVER place - waiting - first_value(waiting) OVER place AS messages_before,
+            sum(size) OVER place - size - first_value(size) OVER place AS bytes_before
+        FROM (
+            SELECT id, last, waiting, size FROM block INDEXED BY block_place
+            WHERE queue = :queue AND {condition} ORDER BY last LIMIT :blocks_max + 1
+        )
+        WINDOW place AS (ORDER BY last ROWS UNBOUNDED PRECEDING)
+    )
+) AS p
+LEFT JOIN block AS k ON k.id = p.id AND p.fits
+{content}
 """
 
 
-def _packed(picked: str) -> str:
-    return _PACKED.format(newest=_NEWEST, picked=picked)
+def _joined(column: str) -> str:
+    return f"CAST(group_concat(CAST({column} AS TEXT), '') AS BLOB)"
+
+
+def _packed(picked: str, *, key: str = "ord", content: bool = True) -> str:
+    """`key`: the column whose order the page has."""
+    return _PACKED.format(
+        newest=_NEWEST,
+        picked=picked,
+        key=key,
+        content_bytes="length(m.content)" if content else "NULL",
+        body_bytes="length(b.body)" if content else "NULL",
+        contents=_joined("m.content") if content else "NULL",
+        bodies=_joined("b.body") if content else "NULL",
+        size="length(found.content) + coalesce(length(body.body), 0)" if content else "0",
+        sizes="LEFT JOIN body ON body.id = picked.id" if content else "",
+        body="LEFT JOIN body AS b ON b.id = p.id AND p.fits" if content else "",
+    )
+
+
+def _with_blocks(picked: str, condition: str, *, key: str = "ord", content: bool = True) -> str:
+    """A page of messages that have rows of their own, and one of those in the blocks that a condition names."""
+    blocks = _BLOCKS.format(
+        condition=condition,
+        heads=_joined("k.heads"),
+        taken=_joined("k.taken"),
+        contents=_joined("c.contents") if content else "NULL",
+        bodies=_joined("c.bodies") if content else "NULL",
+        content="LEFT JOIN block_content AS c ON c.id = p.id AND p.fits" if content else "",
+    )
+    return f"{_packed(picked, key=key, content=content)} UNION ALL {blocks}"
 
 
 _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
@@ -74,9 +123,10 @@ _ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
 
 
 def _scan(conditions: str) -> str:
-    return _packed(
+    return _with_blocks(
         "SELECT m.id FROM message AS m INDEXED BY message_place"
-        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after_order{conditions} ORDER BY m.ord LIMIT :limit + 1"
+        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after{conditions} ORDER BY m.ord LIMIT :limit + 1",
+        "last > :after",
     )
 
 
@@ -92,7 +142,7 @@ SCAN: Final = {
 _STRETCHES = """
 WITH RECURSIVE stretch (n) AS (
     SELECT (SELECT stretch FROM message INDEXED BY message_place
-        WHERE queue = :queue AND lane = 0 AND ord > :after_order ORDER BY ord LIMIT 1)
+        WHERE queue = :queue AND lane = 0 AND ord > :after ORDER BY ord LIMIT 1)
     UNION ALL
     SELECT (SELECT next.stretch FROM message AS next INDEXED BY message_group
         WHERE next.queue = :queue AND next.stretch > stretch.n AND next.grp IS NOT NULL AND next.lane = 0
@@ -106,7 +156,7 @@ def _group(conditions: str) -> str:
     # Stretches come in their order, and so do the messages of each: nothing is left to be sorted.
     return _packed(
         f"{_STRETCHES} SELECT m.id FROM stretch CROSS JOIN message AS m INDEXED BY message_group"
-        " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after_order"
+        " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after"
         f"{conditions} LIMIT :limit + 1"
     )
 
@@ -168,23 +218,27 @@ _IDS = "SELECT m.id FROM message AS m WHERE m.id IN (SELECT value FROM json_each
 MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
 
 # The front of a lane.
-OLDEST: Final = _without_content(
+OLDEST: Final = _with_blocks(
     "SELECT m.id FROM message AS m INDEXED BY message_place"
-    " WHERE m.queue = :queue AND m.lane = :lane ORDER BY m.ord LIMIT :limit + 1"
+    " WHERE m.queue = :queue AND m.lane = :lane ORDER BY m.ord LIMIT :limit + 1",
+    ":lane = 0",
+    content=False,
 )
 
 # A queue by id: in each lane order is id, but for the few messages that message_renumbered lists.
-LOOK: Final = _with_content(
+LOOK: Final = _with_blocks(
     "SELECT m.id FROM ("
     + " UNION ALL ".join(
         f"SELECT * FROM (SELECT id FROM message INDEXED BY {index} WHERE {condition} ORDER BY {key} LIMIT :limit + 1)"
         for index, condition, key in (
-            ("message_place", "queue = :queue AND lane = 0 AND ord > :after_id AND ord = id", "ord"),
-            ("message_place", "queue = :queue AND lane = 1 AND ord > :after_id AND ord = id", "ord"),
-            ("message_renumbered", "queue = :queue AND ord <> id AND id > :after_id", "id"),
+            ("message_place", "queue = :queue AND lane = 0 AND ord > :after AND ord = id", "ord"),
+            ("message_place", "queue = :queue AND lane = 1 AND ord > :after AND ord = id", "ord"),
+            ("message_renumbered", "queue = :queue AND ord <> id AND id > :after", "id"),
         )
     )
-    + ") AS m ORDER BY m.id LIMIT :limit + 1"
+    + ") AS m ORDER BY m.id LIMIT :limit + 1",
+    "last > :after",
+    key="id",
 )
 
 # In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.

@@ -157,3 +157,28 @@ INSERT INTO accepted (queue, first, last, newest_ms, digests, facts)
     SELECT queue, ord, ord, sent_at_ms, digest, pack_facts(ord, sent_at_ms, message_id) FROM deduplication ORDER BY queue, ord;
 
 DROP TABLE deduplication;
+
+-- step 6: waiting messages, many to a row
+
+-- Messages of LANE_READY without a group and a lease, as they arrived one after the other (see blocks.py). `id` and `last` are those
+-- of the first and the last; those of a queue's blocks never overlap. One that is deleted, leased or moved is taken out: it
+-- is marked in `taken`, a byte for each, and has rows of its own from then on if it still exists.
+CREATE TABLE block (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    stretch INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    taken BLOB NOT NULL,
+    heads BLOB NOT NULL
+);
+
+CREATE UNIQUE INDEX block_place ON block (queue, last);
+
+-- Apart from the block, so that what is taken out of it does not touch it.
+CREATE TABLE block_content (
+    id INTEGER PRIMARY KEY,
+    contents BLOB NOT NULL,
+    bodies BLOB NOT NULL
+);

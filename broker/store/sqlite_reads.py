@@ -18,9 +18,18 @@ import orjson
 from broker.store import read_statements as sql
 from broker.store import schema
 from broker.store.base import AcceptedPage, Page, StoreError
+from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import DeduplicationRow
 from broker.store.entries import entry_at, places_of
-from broker.store.pages import AcceptedCursor, PackedPageCursor, PageCursor, Values
+from broker.store.pages import (
+    AcceptedCursor,
+    BlocksPageCursor,
+    Cursor,
+    LookCursor,
+    PackedPageCursor,
+    PageCursor,
+    Values,
+)
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
@@ -147,9 +156,11 @@ class SqliteReads:
         return await _packed_page(
             self._pages,
             sql.SCAN[min(len(skip_groups), 2), unleased],
+            BlocksPageCursor,
             contains=contains,
             queue=queue,
-            after_order=after_order,
+            after=after_order,
+            blocks_max=BLOCKS_PER_PAGE,
             skip_group=skip_groups[0] if skip_groups else None,
             skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
             limit=limit,
@@ -162,9 +173,10 @@ class SqliteReads:
         return await _packed_page(
             self._pages,
             sql.GROUP[unleased],
+            PackedPageCursor,
             queue=queue,
             group=group,
-            after_order=after_order,
+            after=after_order,
             limit=limit,
             bytes_max=bytes_max,
         )
@@ -198,11 +210,28 @@ class SqliteReads:
         return await _page(self._pages, sql.MESSAGES[content], ids=orjson.dumps(ids).decode(), limit=len(ids))
 
     async def oldest(self, queue: int, lane: int, *, limit: int) -> Page:
-        return await _page(self._pages, sql.OLDEST, queue=queue, lane=lane, limit=limit)
+        return await _packed_page(
+            self._pages,
+            sql.OLDEST,
+            BlocksPageCursor,
+            queue=queue,
+            lane=lane,
+            after=0,
+            limit=limit,
+            bytes_max=_ALL_BYTES,
+            blocks_max=BLOCKS_PER_PAGE,
+        )
 
     async def look(self, queue: int, after_id: int, *, limit: int, bytes_max: int) -> Page:
-        return await _page(
-            self._administration, sql.LOOK, queue=queue, after_id=after_id, limit=limit, bytes_max=bytes_max
+        return await _packed_page(
+            self._administration,
+            sql.LOOK,
+            LookCursor,
+            queue=queue,
+            after=after_id,
+            limit=limit,
+            bytes_max=bytes_max,
+            blocks_max=BLOCKS_PER_PAGE,
         )
 
     async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
@@ -259,9 +288,11 @@ async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL
     return await _fetch_page(reader, statement, Values(PageCursor, bytes_max=bytes_max, **values), None)
 
 
-async def _packed_page(reader: _Reader | None, statement: str, *, contains: int | None = None, **values: Any) -> Page:
+async def _packed_page(
+    reader: _Reader | None, statement: str, cursor: type[Cursor], *, contains: int | None = None, **values: Any
+) -> Page:
     """Run one of those that put the page together themselves."""
-    return await _fetch_page(reader, statement, Values(PackedPageCursor, **values), contains)
+    return await _fetch_page(reader, statement, Values(cursor, **values), contains)
 
 
 async def _fetch_page(reader: _Reader | None, statement: str, values: Values, contains: int | None) -> Page:

@@ -6,9 +6,8 @@ again. This module decides what an error of SQLite means for a transaction; it k
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +18,15 @@ from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
+from broker.store.block_writer import BlockWriter
+from broker.store.blocks import arranged
 from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow, MoveRow
 from broker.store.entries import rows_of
 from broker.store.stretches import Stretches
 
 _SLICE_S: Final = 0.003
 _SLICE_ROWS: Final = 128
+_SLICE_BLOCKS: Final = 8
 _SLICE_ACCEPTED: Final = 16  # rows of up to 1,024 entries
 _VACUUM_PAGES: Final = 64
 # Free pages that are kept: traffic fills them again sooner than the file would grow back.
@@ -49,6 +51,7 @@ class Writer:
         self._synced = synced
         self._stretches = Stretches()
         self._log = BatchLog()
+        self._blocks = BlockWriter(connection)
 
     def recover(self) -> Recovered:
         """What is committed, but for messages and deduplication entries."""
@@ -63,6 +66,7 @@ class Writer:
             row = msgspec.convert((*counters, bool(grouped)), CounterRow)
             recovered.counters[row.queue] = row
         recovered.counters.update(self._log.counters)
+        self._blocks.recover()
         return recovered
 
     def grant(self, count: int) -> range:
@@ -89,12 +93,17 @@ class Writer:
                 self._put(sql.PUT_COUNTERS, map(astuple, self._log.older_than(batch)))
                 self.connection.execute(sql.DELETE_BATCHES, (batch.number,))
         self._log.committed(batch, emptied=full)
+        self._blocks.committed(batch)
 
     def _write(self, batch: Batch) -> None:
-        if batch.messages:
-            arrived = batch.messages.values()
-            self._put(sql.PUT_MESSAGE, (self._message(row, batch) for row in arrived))
-            self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for row in arrived))
+        taken = self._blocks.take_out(batch)
+        rows, blocks = arranged(batch)
+        if rows or taken.rows:
+            places = [(self._stretch(row, batch), row) for row in rows] + taken.rows
+            self._put(sql.PUT_MESSAGE, (_message(stretch, row) for stretch, row in places))
+            self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for _, row in places))
+        if blocks:
+            self._blocks.put([(self._stretch(block[0], batch), block) for block in blocks])
         if batch.moves:
             moved = batch.moves.values()
             self._put(sql.MOVE_MESSAGE, (self._move(row, batch) for row in moved))
@@ -102,13 +111,13 @@ class Writer:
         if batch.leases:
             self._put(sql.PUT_LEASE, map(_lease, batch.leases.values()))
         if batch.deleted:
-            self._delete_messages(sorted(batch.deleted))
+            self._delete_messages(sorted(batch.deleted.keys() - taken.ids))
         if batch.dropped:
-            self.connection.execute(sql.DELETE_COUNTERS, (_json(batch.dropped),))
+            self.connection.execute(sql.DELETE_COUNTERS, (sql.keys(batch.dropped),))
             self._put(sql.DROP_GENERATION, [(queue,) for queue in batch.dropped])
         if batch.deduplication:
-            rows = (row for queue, packed in batch.deduplication.items() for row in rows_of(queue, packed))
-            self._put(sql.PUT_ACCEPTED, rows)
+            entries = (row for queue, packed in batch.deduplication.items() for row in rows_of(queue, packed))
+            self._put(sql.PUT_ACCEPTED, entries)
         if batch.forgotten:
             self._put(sql.FORGET, batch.forgotten.items())
         if batch.resources:
@@ -116,28 +125,21 @@ class Writer:
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
 
-    def _message(self, row: MessageRow, batch: Batch) -> tuple[Any, ...]:
-        place = row.id, row.queue, row.lane, row.order, row.group or "", row.enqueued_at_ms
-        return self._stretch(row, batch), *place, bytearray(row.content)
-
     def _move(self, row: MoveRow, batch: Batch) -> tuple[int, ...]:
         return row.id, row.queue, row.lane, row.order, row.enqueued_at_ms, self._stretch(row, batch)
 
     def _stretch(self, row: MessageRow | MoveRow, batch: Batch) -> int:
         return self._stretches.place(row.queue, batch.number) if row.lane == LANE_READY else 0
 
-    def _delete_messages(self, ids: Sequence[int]) -> None:
-        wanted = (_json(ids),)
+    def _delete_messages(self, ids: list[int]) -> None:
+        if not ids:
+            return
+        wanted = (sql.keys(ids),)
         for statement in (sql.DELETE_MESSAGE, sql.DELETE_BODY, sql.DELETE_LEASE):
             self.connection.execute(statement, wanted)
 
     def _put(self, statement: sql.Rows, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for all rows, in as few steps as its sizes allow, and little Python between two of them."""
-        left = iter(rows)
-        while some := list(islice(left, statement.rows_max)):
-            size, text = statement.sized(len(some))
-            values = list(chain.from_iterable(some))
-            values += statement.nothing * (size - len(some))
+        for text, values in statement.steps(rows):
             self.connection.execute(text, values)
 
     def clear_slice(self) -> bool:
@@ -156,7 +158,7 @@ class Writer:
         if dropped is not None:
             rows = execute(sql.DROPPED_IDS, (dropped[0], _SLICE_ROWS)).fetchall()
             self._delete_messages([message_id for (message_id,) in rows])
-            if len(rows) < _SLICE_ROWS:
+            if len(rows) < _SLICE_ROWS and not self._blocks.clear_some(dropped[0], _SLICE_BLOCKS):
                 execute(sql.CLEARED_GENERATION, dropped)
             return True
         forgotten = execute(sql.NEXT_FORGOTTEN).fetchone()
@@ -231,10 +233,11 @@ class Writer:
             self.connection.execute(sql.ROLLBACK)
 
 
+def _message(stretch: int, row: MessageRow) -> tuple[Any, ...]:
+    place = row.id, row.queue, row.lane, row.order, row.group or "", row.enqueued_at_ms
+    return stretch, *place, bytearray(row.content)
+
+
 def _lease(row: LeaseRow) -> tuple[Any, ...]:
     timed = row.visible_at_ms, row.receive_count, row.first_received_at_ms
     return row.id, row.queue, *timed, row.source or ""
-
-
-def _json(keys: Sequence[int]) -> str:
-    return msgspec.json.encode(keys).decode()

@@ -3,8 +3,11 @@
 Those that read pages are in read_statements.py. This module knows the schema and nothing of connections or threads.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Final
+
+import msgspec
 
 # ---- Writing. One step of a statement takes the GIL back a few times, however many rows it writes: so a batch's rows for a
 # table go in one statement, of the next larger of a few fixed sizes (each is compiled once), filled up with rows that select
@@ -30,6 +33,15 @@ class Rows:
         self.rows_max = rows_max
         self._text = text
         self._texts: dict[int, str] = {}
+
+    def steps(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
+        """Text and values of each step: as few as the sizes allow, and little Python between two of them."""
+        left = iter(rows)
+        while some := list(islice(left, self.rows_max)):
+            size, text = self.sized(len(some))
+            values = list(chain.from_iterable(some))
+            values += self.nothing * (size - len(some))
+            yield text, values
 
     def sized(self, rows: int) -> tuple[int, str]:
         """The size to take for so many rows, at most `rows_max`, and its text."""
@@ -61,16 +73,21 @@ def _put(
     return Rows(len(names), text)
 
 
-def _move(table: str, columns: tuple[str, ...]) -> Rows:
+def _change(table: str, columns: tuple[str, ...]) -> Rows:
     names = ", ".join(("id", *columns))
-    changes = ", ".join(f"{column} = place.{column}" for column in columns)
+    changes = ", ".join(f"{column} = new.{column}" for column in columns)
     return Rows(
         len(columns) + 1,
         lambda size: (
-            f"WITH place ({names}) AS ({_values(len(columns) + 1, size)})"
-            f" UPDATE {table} SET {changes} FROM place WHERE {table}.id = place.id"
+            f"WITH new ({names}) AS ({_values(len(columns) + 1, size)})"
+            f" UPDATE {table} SET {changes} FROM new WHERE {table}.id = new.id"
         ),
     )
+
+
+def keys(numbers: Sequence[int]) -> str:
+    """However many keys, as one value."""
+    return msgspec.json.encode(numbers).decode()
 
 
 def _delete(table: str, key: str) -> str:
@@ -83,12 +100,34 @@ PUT_BODY: Final = _put("body", "id, body")
 PUT_LEASE: Final = _put(
     "lease", "id, queue, visible_at_ms, receive_count, first_received_at_ms, source", empty_is_null="source"
 )
-MOVE_MESSAGE: Final = _move("message", ("queue", "lane", "ord", "enqueued_at_ms", "stretch"))
+MOVE_MESSAGE: Final = _change("message", ("queue", "lane", "ord", "enqueued_at_ms", "stretch"))
 # A lease follows its message; where the batch holds a new one, that replaces this row right after.
-MOVE_LEASE: Final = _move("lease", ("queue",))
+MOVE_LEASE: Final = _change("lease", ("queue",))
 DELETE_MESSAGE: Final = _delete("message", "id")
 DELETE_BODY: Final = _delete("body", "id")
 DELETE_LEASE: Final = _delete("lease", "id")
+PUT_BLOCK: Final = _put("block", "id, queue, last, stretch, waiting, size, taken, heads")
+PUT_BLOCK_CONTENT: Final = _put("block_content", "id, contents, bodies")
+TAKE_FROM_BLOCK: Final = _change("block", ("waiting", "taken"))
+DELETE_BLOCK: Final = _delete("block", "id")
+DELETE_BLOCK_CONTENT: Final = _delete("block_content", "id")
+# The blocks that any message of some spans may be in, as one row: (queue, first id, last id) of each span as JSON. A queue's blocks
+# do not overlap, so the last that a span may touch is the first that does not end before the span does.
+BLOCKS_OF: Final = """
+SELECT json_group_array(json_array(k.id, k.queue, k.last, k.stretch, length(k.taken))),
+       CAST(group_concat(CAST(k.taken AS TEXT), '') AS BLOB), CAST(group_concat(CAST(k.heads AS TEXT), '') AS BLOB)
+FROM block AS k WHERE k.id IN (
+    SELECT b.id FROM json_each(?) AS span CROSS JOIN block AS b INDEXED BY block_place
+    ON b.queue = json_extract(span.value, '$[0]') AND b.last >= json_extract(span.value, '$[1]') AND b.last <= coalesce((
+        SELECT e.last FROM block AS e INDEXED BY block_place
+        WHERE e.queue = json_extract(span.value, '$[0]') AND e.last >= json_extract(span.value, '$[2]') ORDER BY e.last LIMIT 1
+    ), json_extract(span.value, '$[2]')))
+"""
+CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
+# Of some queues, those that have no block.
+WITHOUT_BLOCKS: Final = (
+    "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM block WHERE block.queue = json_each.value)"
+)
 # A batch's own row. The oldest rows, whose counters have been written to their table, go.
 PUT_BATCH: Final = "INSERT OR REPLACE INTO batch (number, message_time_ms, log) VALUES (?, ?, ?)"
 DELETE_BATCHES: Final = "DELETE FROM batch WHERE number < ?"
@@ -124,10 +163,21 @@ READ_COUNTERS: Final = (
     "SELECT queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped FROM counters"
 )
 
+# Each is found from the one before: a queue has many blocks.
+QUEUES_WITH_BLOCKS: Final = """
+WITH RECURSIVE found (queue) AS (
+    SELECT min(queue) FROM block
+    UNION ALL
+    SELECT (SELECT min(block.queue) FROM block WHERE block.queue > found.queue) FROM found WHERE found.queue IS NOT NULL
+)
+SELECT queue FROM found WHERE queue IS NOT NULL
+"""
+
 # ---- Clearing away what is dead, slice by slice.
 
 NEXT_DROPPED: Final = "SELECT queue FROM dropped LIMIT 1"
 DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queue = ? LIMIT ?"
+DROPPED_BLOCKS: Final = "SELECT id FROM block INDEXED BY block_place WHERE queue = ? LIMIT ?"
 CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
 NEXT_FORGOTTEN: Final = "SELECT queue, up_to FROM forgotten LIMIT 1"
 # The last entry of a slice, where there are that many.

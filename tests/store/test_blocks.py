@@ -1,0 +1,401 @@
+"""Waiting messages that the database keeps many to a row: every read answers as if each had a row of its own."""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from broker.store.base import Page, Store, StoredMessage
+from broker.store.batch import Batch
+from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
+from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
+from broker.store.sqlite import SqliteStore
+from tests.core.dict_store import DictStore
+from tests.store.conformance import PLENTY, counters, ids, lease, message, present, read
+from tests.store.inside import connection_of
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(str(tmp_path / "data"), synchronous="off")
+    store.open()
+    yield store
+    store.close()
+
+
+def rows_in(store: SqliteStore, table: str) -> int:
+    """Of what is flushed."""
+    store.checkpoint()
+    (count,) = connection_of(store).execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
+class Commits:
+    """Commits one batch after the other, each flushed as a transaction of its own, or with those after it."""
+
+    def __init__(self, *stores: Store) -> None:
+        self._stores = stores
+        self.number = 0
+        self.flushes = True
+
+    def __call__(self, fill: Callable[[Batch], object]) -> None:
+        self.number += 1
+        batch = Batch(self.number)
+        fill(batch)
+        for store in self._stores:
+            store.commit(batch)
+            if self.flushes:
+                store.checkpoint()
+
+
+def send(*rows: MessageRow) -> Callable[[Batch], object]:
+    return lambda batch: [batch.add_message(row) for row in rows]
+
+
+def delete(*numbers: int, queue: int = 1) -> Callable[[Batch], object]:
+    return lambda batch: [batch.delete_message(n, queue) for n in numbers]
+
+
+# ---- What makes a block
+
+
+def blocks_of(*rows: MessageRow, leased: tuple[int, ...] = ()) -> tuple[list[int], list[list[int]]]:
+    batch = Batch(1)
+    send(*rows)(batch)
+    for number in leased:
+        batch.set_lease(lease(number, 9))
+    own, blocks = arranged(batch)
+    return sorted(row.id for row in own), [[row.id for row in block] for block in blocks]
+
+
+def test_a_few_messages_get_rows_of_their_own() -> None:
+    assert blocks_of(*(message(n) for n in range(1, MESSAGES_MIN))) == ([*range(1, MESSAGES_MIN)], [])
+
+
+def test_each_queue_has_blocks_of_its_own() -> None:
+    own, blocks = blocks_of(*(message(n, 1 + n % 2) for n in range(1, 41)))
+    assert (own, sorted(blocks)) == ([], [[*range(1, 41, 2)], [*range(2, 41, 2)]])
+
+
+def test_a_block_has_bounds() -> None:
+    own, blocks = blocks_of(*(message(n) for n in range(1, 3 * MESSAGES_MAX + 1)))
+    assert (own, [len(block) for block in blocks]) == ([], [MESSAGES_MAX] * 3)
+    size = MESSAGE_BYTES_MAX - 100
+    own, blocks = blocks_of(*(message(n, body=b"x" * size, content=b"") for n in range(1, 33)))
+    assert (own, [len(block) for block in blocks]) == ([], [BYTES_MAX // size] * 4)
+
+
+def test_what_is_left_over_is_no_block() -> None:
+    own, blocks = blocks_of(*(message(n) for n in range(1, MESSAGES_MAX + MESSAGES_MIN)))
+    assert (own, blocks) == ([*range(MESSAGES_MAX + 1, MESSAGES_MAX + MESSAGES_MIN)], [[*range(1, MESSAGES_MAX + 1)]])
+
+
+def test_only_what_waits_in_the_order_of_its_arrival_is_in_blocks() -> None:
+    others = (
+        message(21, group="g"),
+        message(22, lane=LANE_LATER),
+        message(23, order=90),
+        message(24),
+        message(25, body=b"x" * (MESSAGE_BYTES_MAX + 1)),
+    )
+    own, blocks = blocks_of(*others, *(message(n) for n in range(20, 0, -1)), leased=(24,))
+    assert (own, blocks) == ([21, 22, 23, 24, 25], [[*range(1, 21)]])
+
+
+# ---- What is taken out of one
+
+
+def test_a_block_goes_with_its_last_message(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    assert (rows_in(store, "block"), rows_in(store, "message")) == (1, 0)
+    commit(delete(*range(1, 64)))
+    assert (rows_in(store, "block"), present(store)) == (1, [64])
+    commit(delete(64))
+    assert (rows_in(store, "block"), rows_in(store, "block_content"), present(store)) == (0, 0, [])
+
+
+def test_what_is_leased_gets_rows_of_its_own(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    commit(lambda batch: [batch.set_lease(lease(n, 500)) for n in (1, 7, 64)])
+    assert (rows_in(store, "message"), rows_in(store, "body")) == (3, 3)
+    page = read(store.timed(1, (0, 0), content_until_ms=500, limit=9, bytes_max=PLENTY))
+    assert [(row.id, row.enqueued_at_ms, row.content, row.body) for row in page.rows] == [
+        (n, 1000 + n, b"content %d" % n, b"body %d" % n) for n in (1, 7, 64)
+    ]
+    commit(delete(1, 7))
+    assert present(store) == [n for n in range(1, 65) if n not in (1, 7)]
+
+
+def test_what_is_moved_leaves_its_block(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    commit(lambda batch: batch.move_message(MoveRow(5, 2, LANE_LATER, 5, 77, 1)))
+    assert (present(store, 2), 5 in present(store)) == ([5], False)
+    (row,) = read(store.look(2, 0, limit=9, bytes_max=PLENTY)).rows
+    assert (row.lane, row.enqueued_at_ms, row.body) == (LANE_LATER, 77, b"body 5")
+
+
+def test_what_is_moved_and_deleted_at_once_is_gone_from_where_it_was(store: SqliteStore) -> None:
+    """A batch remembers where a message was, however often it is moved before it is deleted."""
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65)), *(message(n, 2) for n in range(101, 165))))
+
+    def fill(batch: Batch) -> None:
+        batch.move_message(MoveRow(5, 2, LANE_LATER, 5, 77, 1))
+        batch.move_message(MoveRow(5, 3, LANE_LATER, 5, 77, 2))
+        batch.delete_message(5, 3)
+        batch.move_message(MoveRow(6, 2, LANE_LATER, 6, 77, 1))
+        batch.move_message(MoveRow(6, 3, LANE_LATER, 6, 77, 2))
+
+    commit(fill)
+    assert present(store) == [n for n in range(1, 65) if n not in (5, 6)]
+    assert (len(present(store, 2)), present(store, 3)) == (64, [6])
+
+
+def test_a_lease_in_another_queue_s_numbers_takes_nothing(store: SqliteStore) -> None:
+    """What was moved to a queue may have a number between those of one of its blocks."""
+    commit = Commits(store)
+    commit(send(*(message(n, 1 + n % 2) for n in range(1, 65))))
+    commit(lambda batch: batch.move_message(MoveRow(30, 2, LANE_LATER, 30, 77, 1)))
+    commit(lambda batch: batch.set_lease(lease(30, 5, queue=2)))
+    assert (len(present(store, 1)), len(present(store, 2))) == (31, 33)
+    commit(delete(30, queue=2))
+    assert (len(present(store, 1)), len(present(store, 2))) == (31, 32)
+
+
+def test_a_restart_knows_which_queues_have_blocks(store: SqliteStore, tmp_path: Path) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n, 1 + n % 3) for n in range(1, 65))))
+    store.close()
+    store.open()
+    commit = Commits(store)
+    commit.number = 1
+    commit(delete(*range(3, 65, 3), queue=1))
+    assert [present(store, queue) for queue in (1, 2, 3)] == [[], [*range(1, 65, 3)], [*range(2, 65, 3)]]
+
+
+def test_what_was_rolled_back_is_still_in_its_block(store: SqliteStore) -> None:
+    """A queue whose last block would have gone is still one that has blocks."""
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    connection = connection_of(store)
+    connection.execute("CREATE TEMP TRIGGER full BEFORE INSERT ON batch BEGIN SELECT RAISE(ABORT, 'no'); END")
+    batch = Batch(2)
+    delete(*range(1, 65))(batch)
+    assert store._database is not None
+    with pytest.raises(sqlite3.Error):
+        store._database.apply(batch)
+    connection.execute("DROP TRIGGER full")
+    assert rows_in(store, "block") == 1
+    commit(send(message(99)))
+    commit(delete(*range(1, 65)))
+    assert rows_in(store, "block") == 0
+
+
+def test_a_dropped_generation_takes_its_blocks_along(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n, 1 + n % 2) for n in range(1, 3001)), *(message(n) for n in range(4000, 4003))))
+    commit(lambda batch: (batch.set_counters(counters(1)), batch.drop_generation(1)))
+    while store.clear_dropped():
+        pass
+    assert (present(store, 2), rows_in(store, "message")) == ([*range(1, 3001, 2)], 0)
+    (left,) = connection_of(store).execute("SELECT count(*) FROM block WHERE queue = 1").fetchone()
+    assert (left, rows_in(store, "block")) == (0, rows_in(store, "block_content"))
+
+
+def test_a_queue_that_is_emptied_and_filled_at_once_still_has_blocks(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    commit.flushes = False
+    commit(delete(*range(1, 65)))
+    commit(send(*(message(n) for n in range(65, 129))))
+    store.checkpoint()
+    commit(lambda batch: batch.set_lease(lease(70, 5)))
+    commit(delete(71))
+    assert ids(read(store.timed(1, (0, 0), content_until_ms=9, limit=9, bytes_max=PLENTY))) == [70]
+    assert present(store) == [n for n in range(65, 129) if n != 71]
+
+
+def test_what_is_remembered_is_of_queues_that_have_blocks(store: SqliteStore) -> None:
+    assert store._database is not None
+    blocks = store._database._writer._blocks
+    commit = Commits(store)
+    commit(send(*(message(n, 1 + n % 3) for n in range(1, 91)), message(91, 9)))
+    assert blocks._queues == {1, 2, 3}
+    commit(lambda batch: batch.drop_generation(1))
+    commit(delete(*range(1, 91, 3), queue=2))
+    commit(send(message(92)))
+    assert blocks._queues == {3}
+
+
+def test_a_look_at_one_message_reads_few_blocks(store: SqliteStore) -> None:
+    """However many there are, of a queue or of others."""
+    commit = Commits(store)
+    for first in range(1, 20_000, 1000):
+        commit(send(*(message(n, 1 + n % 2, body=b"x" * 900) for n in range(first, first + 1000))))
+    connection = connection_of(store)
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.set_progress_handler(step, 100)
+    commit(delete(10_000, queue=1))
+    connection.set_progress_handler(None, 0)
+    assert 10_000 not in present(store)
+    assert steps < 100
+
+
+# ---- Reads
+
+
+def test_a_page_merges_rows_and_blocks(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n, group="g" if n % 10 == 0 else None) for n in range(1, 201))))
+    commit(lambda batch: [batch.set_lease(lease(n, 5)) for n in (11, 12)])
+    page = read(store.scan(1, 7, skip_groups=(), unleased=True, limit=9, bytes_max=PLENTY))
+    assert (ids(page), page.more) == ([8, 9, 10, 13, 14, 15, 16, 17, 18], True)
+    page = read(store.scan(1, 7, skip_groups=("g",), unleased=False, limit=6, bytes_max=PLENTY))
+    assert ([row.id for row in page.rows], [row.leased for row in page.rows]) == (
+        [8, 9, 11, 12, 13, 14],
+        [False, False, True, True, False, False],
+    )
+    page = read(store.oldest(1, LANE_READY, limit=12))
+    assert (ids(page), page.rows[0].body) == ([*range(1, 13)], None)
+    assert ids(read(store.oldest(1, LANE_LATER, limit=12))) == []
+
+
+@pytest.mark.parametrize("bytes_max", [0, 1, 1000, 1001, 64_000, 1 << 20])
+def test_a_page_of_blocks_has_as_many_bytes_as_one_of_rows(store: SqliteStore, bytes_max: int) -> None:
+    rows = [message(n, body=b"x" * 990, content=b"y" * 10) for n in range(1, 201)]
+    Commits(store)(send(*rows))
+    for after in (0, 5, 63, 64, 190):
+        for page in (
+            read(store.scan(1, after, skip_groups=(), unleased=True, limit=500, bytes_max=bytes_max)),
+            read(store.look(1, after, limit=500, bytes_max=bytes_max)),
+        ):
+            fit = min(200 - after, max(1, -(-bytes_max // 1000)))
+            assert (ids(page), page.more) == ([*range(after + 1, after + fit + 1)], after + fit < 200)
+
+
+@pytest.mark.parametrize("count", [BLOCKS_PER_PAGE, BLOCKS_PER_PAGE + 1, 3 * BLOCKS_PER_PAGE])
+def test_a_page_of_many_small_blocks_says_that_there_is_more(store: SqliteStore, count: int) -> None:
+    commit = Commits(store)
+    for n in range(count):
+        commit(send(*(message(n * MESSAGES_MIN + each) for each in range(1, MESSAGES_MIN + 1))))
+    page = read(store.scan(1, 0, skip_groups=(), unleased=True, limit=9999, bytes_max=PLENTY))
+    assert (len(page.rows), page.more) == (MESSAGES_MIN * BLOCKS_PER_PAGE, count > BLOCKS_PER_PAGE)
+    assert present(store) == [*range(1, MESSAGES_MIN * count + 1)]
+
+
+KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "drop")
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
+
+
+class History:
+    """Random changes, as an engine might make them, on the store and on one in plain dictionaries."""
+
+    def __init__(self, store: Store) -> None:
+        self.plain = DictStore()
+        self.commit = Commits(store, self.plain)
+        self.next = 1
+        self.generation = 4  # of the queues 1, 2 and 3
+
+    def step(self, kind: str, n: int) -> None:
+        self.commit.flushes = n % 5 < 3
+        queue = 1 + n % 3
+        waiting = sorted(row.id for row in self.plain.rows.values() if row.queue == queue)
+        at = n % max(1, len(waiting))
+        some = waiting[at : at + 1 + n % 90]
+        if kind == "send":
+            self.commit(send(*(self._message(n) for _ in range(n % 150))))
+        elif kind == "send one":
+            self.commit(send(self._message(n)))
+        elif kind == "delete":
+            self.commit(delete(*some, queue=queue))
+        elif kind == "delete all":
+            self.commit(delete(*waiting, queue=queue))
+        elif kind == "lease":
+            self.commit(lambda batch: [batch.set_lease(lease(each, n + each, queue)) for each in some[:9]])
+        elif kind == "move":
+            self.commit(lambda batch: [self._move(batch, each, queue, n) for each in some[:5]])
+        else:
+            self.commit(lambda batch: (self.commit_sends_first(batch, queue), batch.drop_generation(queue + 10)))
+
+    def commit_sends_first(self, batch: Batch, queue: int) -> None:
+        for _ in range(20):
+            batch.add_message(replace(self._message(0), queue=queue + 10))
+
+    def _message(self, n: int) -> MessageRow:
+        number, self.next = self.next, self.next + 1
+        kind = (number * 7919 + n) % 23
+        row = message(number, 1 + (number + n // 7) % 3)
+        if kind == 0:
+            return replace(row, group="g")
+        if kind == 1:
+            return replace(row, lane=LANE_LATER)
+        return replace(row, body=b"b" * (10_000 if kind == 2 else kind))
+
+    def _move(self, batch: Batch, number: int, queue: int, n: int) -> None:
+        target = 1 + (queue + n % 2) % 3
+        batch.set_lease(lease(number, n, queue))
+        batch.move_message(MoveRow(number, target, LANE_LATER, number, n, queue))
+
+
+def all_pages(page_after: Callable[[int], Awaitable[Page]], place: Callable[[StoredMessage], int]) -> list[Any]:
+    async def pages() -> list[StoredMessage]:
+        rows: list[StoredMessage] = []
+        while True:
+            page = await page_after(place(rows[-1]) if rows else 0)
+            rows += page.rows
+            assert page.rows or not page.more
+            if not page.more:
+                return rows
+
+    return asyncio.run(pages())
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.integers(1, 200), st.sampled_from([1, 700, 70_000]), st.booleans())
+def test_every_read_is_the_same_as_without_blocks(
+    steps: list[tuple[str, int]], limit: int, bytes_max: int, unleased: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        store = SqliteStore(directory, synchronous="off")
+        store.open()
+        history = History(store)
+        for kind, n in steps:
+            history.step(kind, n)
+        for queue in (1, 2, 3):
+            for skip_groups in ((), ("g",), ("g", "h")):
+                given_: dict[str, Any] = {"skip_groups": skip_groups, "unleased": unleased, "bytes_max": bytes_max}
+                assert all_pages(
+                    lambda after, q=queue, g=given_: store.scan(q, after, limit=limit, **g), lambda row: row.order
+                ) == all_pages(
+                    lambda after, q=queue, g=given_: history.plain.scan(q, after, limit=9999, **g),
+                    lambda row: row.order,
+                )
+            assert all_pages(
+                lambda after, q=queue: store.look(q, after, limit=limit, bytes_max=bytes_max), lambda row: row.id
+            ) == all_pages(
+                lambda after, q=queue: history.plain.look(q, after, limit=limit, bytes_max=PLENTY), lambda row: row.id
+            )
+            for lane in (LANE_READY, LANE_LATER):
+                found, expected = (read(s.oldest(queue, lane, limit=limit)) for s in (store, history.plain))
+                assert found.rows == expected.rows[: len(found.rows)]
+                assert found.more == (len(found.rows) < len(expected.rows) or expected.more)
+            timed: dict[str, Any] = {"content_until_ms": PLENTY, "limit": 9999, "bytes_max": PLENTY}
+            found, expected = (read(s.timed(queue, (0, 0), **timed)) for s in (store, history.plain))
+            assert found.rows == expected.rows
+        store.close()
