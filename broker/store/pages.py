@@ -110,10 +110,10 @@ def _fitting(rows: list[StoredMessage], limit: int, bytes_max: int) -> int:
 
 
 def _unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> Iterator[StoredMessage]:
-    """Messages that have rows of their own. Without contents where the page has none."""
+    """Messages that have rows of their own. A page has the contents of all, of some, or of none."""
     content_at = body_at = 0
     for *state, content_bytes, body_bytes in orjson.loads(heads):
-        if contents is None or bodies is None:
+        if content_bytes is None or contents is None or bodies is None:
             yield StoredMessage._make((*state, None, None))
             continue
         content_end, body_end = content_at + content_bytes, body_at + body_bytes

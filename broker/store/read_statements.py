@@ -43,22 +43,25 @@ _PACKED = """
 SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
        json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms,
            json(iif(l.id IS NULL, 'false', 'true')), coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0),
-           coalesce(l.first_received_at_ms, 0), l.source, {content_bytes}, {body_bytes})) FILTER (WHERE p.fits),
+           coalesce(l.first_received_at_ms, 0), l.source, iif(p.whole, length(m.content), NULL), length(b.body)))
+           FILTER (WHERE p.fits),
        {contents}, {bodies}, NULL
 FROM {newest}
 LEFT JOIN (
-    SELECT id, at <= :limit AND (at = 1 OR size_through - size < :bytes_max) AS fits FROM (
-        SELECT s.id, s.size, row_number() OVER (ORDER BY s.place) AS at,
-            sum(s.size) OVER (ORDER BY s.place ROWS UNBOUNDED PRECEDING) AS size_through
+    SELECT id, whole, at <= :limit AND (at = 1 OR size_through - size < :bytes_max) AS fits FROM (
+        SELECT s.id, s.whole, s.size, row_number() OVER (ORDER BY s.place, s.id) AS at,
+            sum(s.size) OVER (ORDER BY s.place, s.id ROWS UNBOUNDED PRECEDING) AS size_through
         FROM (
-            SELECT found.id, found.{key} AS place, {size} AS size
-            FROM ({picked}) AS picked CROSS JOIN message AS found ON found.id = picked.id {sizes}
+            SELECT found.id, {place} AS place, {whole} AS whole,
+                iif({whole}, length(found.content) + coalesce(length(body.body), 0), 0) AS size
+            FROM ({picked}) AS picked CROSS JOIN message AS found ON found.id = picked.id
+            LEFT JOIN body ON body.id = iif({whole}, picked.id, NULL)
         ) AS s
     )
 ) AS p
 LEFT JOIN message AS m ON m.id = p.id AND p.fits
 LEFT JOIN lease AS l ON l.id = p.id AND p.fits
-{body}
+LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
 # What follows in blocks, as another row: (NULL, whether there is more, heads, all contents, all bodies, which messages were taken
@@ -87,23 +90,19 @@ def _joined(column: str) -> str:
     return f"CAST(group_concat(CAST({column} AS TEXT), '') AS BLOB)"
 
 
-def _packed(picked: str, *, key: str = "ord", content: bool = True) -> str:
-    """`key`: the column whose order the page has."""
+def _packed(picked: str, *, place: str = "found.ord", whole: str = "TRUE") -> str:
+    """`place`: what the page is in the order of. `whole`: of which messages it has the content."""
     return _PACKED.format(
         newest=_NEWEST,
         picked=picked,
-        key=key,
-        content_bytes="length(m.content)" if content else "NULL",
-        body_bytes="length(b.body)" if content else "NULL",
-        contents=_joined("m.content") if content else "NULL",
-        bodies=_joined("b.body") if content else "NULL",
-        size="length(found.content) + coalesce(length(body.body), 0)" if content else "0",
-        sizes="LEFT JOIN body ON body.id = picked.id" if content else "",
-        body="LEFT JOIN body AS b ON b.id = p.id AND p.fits" if content else "",
+        place=place,
+        whole=whole,
+        contents=_joined("iif(p.whole, m.content, NULL)"),
+        bodies=_joined("b.body"),
     )
 
 
-def _with_blocks(picked: str, condition: str, *, key: str = "ord", content: bool = True) -> str:
+def _with_blocks(picked: str, condition: str, *, place: str = "found.ord", content: bool = True) -> str:
     """A page of messages that have rows of their own, and one of those in the blocks that a condition names."""
     blocks = _BLOCKS.format(
         condition=condition,
@@ -113,7 +112,7 @@ def _with_blocks(picked: str, condition: str, *, key: str = "ord", content: bool
         bodies=_joined("c.bodies") if content else "NULL",
         content="LEFT JOIN block_content AS c ON c.id = p.id AND p.fits" if content else "",
     )
-    return f"{_packed(picked, key=key, content=content)} UNION ALL {blocks}"
+    return f"{_packed(picked, place=place, whole=str(content).upper())} UNION ALL {blocks}"
 
 
 _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
@@ -166,22 +165,16 @@ GROUP: Final = {False: _group(""), True: _group(_UNLEASED)}
 
 # Leases in the order in which they end; contents of those that end in time. In two parts, because SQLite would seek by the
 # time alone, and a million messages may have been delayed to the same millisecond.
-TIMED: Final = (
-    _PAGE.format(
-        newest=_NEWEST,
-        picked=(
-            "SELECT m.id FROM ("
-            + " UNION ALL ".join(
-                "SELECT * FROM (SELECT id, visible_at_ms FROM lease INDEXED BY lease_due"
-                f" WHERE queue = :queue AND {condition} ORDER BY visible_at_ms, id LIMIT :limit + 1)"
-                for condition in ("visible_at_ms = :after_ms AND id > :after_id", "visible_at_ms > :after_ms")
-            )
-            + ") AS m ORDER BY m.visible_at_ms, m.id LIMIT :limit + 1"
-        ),
-        content="CASE WHEN l.visible_at_ms <= :content_until_ms THEN m.content END",
-        body="b.body",
+TIMED: Final = _packed(
+    "SELECT m.id, m.visible_at_ms FROM ("
+    + " UNION ALL ".join(
+        "SELECT * FROM (SELECT id, visible_at_ms FROM lease INDEXED BY lease_due"
+        f" WHERE queue = :queue AND {condition} ORDER BY visible_at_ms, id LIMIT :limit + 1)"
+        for condition in ("visible_at_ms = :after_ms AND id > :after_id", "visible_at_ms > :after_ms")
     )
-    + "LEFT JOIN body AS b ON b.id = p.id AND l.visible_at_ms <= :content_until_ms"
+    + ") AS m ORDER BY m.visible_at_ms, m.id LIMIT :limit + 1",
+    place="picked.visible_at_ms",
+    whole="picked.visible_at_ms <= :content_until_ms",
 )
 
 _ENDING = (
@@ -238,7 +231,7 @@ LOOK: Final = _with_blocks(
     )
     + ") AS m ORDER BY m.id LIMIT :limit + 1",
     "last > :after",
-    key="id",
+    place="found.id",
 )
 
 # In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.

@@ -184,9 +184,10 @@ class SqliteReads:
     async def timed(
         self, queue: int, after: tuple[int, int], *, content_until_ms: int, limit: int, bytes_max: int
     ) -> Page:
-        return await _page(
+        return await _packed_page(
             self._pages,
             sql.TIMED,
+            PackedPageCursor,
             queue=queue,
             after_ms=after[0],
             after_id=after[1],
