@@ -30,7 +30,9 @@ BlockRow = tuple[int, int, int, int, int, int, bytearray, bytes]
 ContentRow = tuple[int, bytes, bytes]
 
 _by_id: Final = attrgetter("id")
-_stored: Final = partial(tuple.__new__, StoredMessage)  # the class itself takes three times as long
+stored: Final = partial(
+    tuple.__new__, StoredMessage
+)  # of all fields in one; the class itself takes three times as long
 
 
 def arranged(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
@@ -155,6 +157,6 @@ def waiting(
             if contents is not None and bodies is not None:
                 content, body = contents[content_at:content_end], bodies[body_at:body_end]
             state = message_id, queue, LANE_READY, message_id, None, enqueued_at_ms, False, 0, 0, 0, None, content, body
-            rows.append(_stored(state))
+            rows.append(stored(state))
         content_at, body_at = content_end, body_end
     return rows

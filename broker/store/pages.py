@@ -5,17 +5,19 @@ those in read_statements.py.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 
 from broker.store.base import AcceptedPage, Page, StoredMessage
-from broker.store.blocks import last_id, waiting
+from broker.store.blocks import last_id, stored, waiting
 from broker.store.entries import DIGEST_BYTES
 
 _NO_EDGE: Final = 1 << 63
+_CONTENT: Final = StoredMessage._fields.index("content")  # in heads, how large it is
+_BODY: Final = StoredMessage._fields.index("body")
 
 
 class Cursor(sqlite3.Cursor):
@@ -59,7 +61,7 @@ class PackedPageCursor(Cursor):
     def fetchall(self) -> list[Any]:
         ((batch_number, more, heads, contents, bodies, _),) = super().fetchall()
         self.close()
-        return [Page(batch_number, list(_unpacked(heads, contents, bodies)), bool(more))]
+        return [Page(batch_number, _unpacked(heads, contents, bodies), bool(more))]
 
 
 class BlocksPageCursor(Cursor):
@@ -71,11 +73,12 @@ class BlocksPageCursor(Cursor):
         own, blocks = super().fetchall()
         self.close()
         batch_number, more, heads, contents, bodies, _ = own
-        rows = list(_unpacked(heads, contents, bodies))
+        rows = _unpacked(heads, contents, bodies)
         if blocks[2] is None:
             return [Page(batch_number, rows, bool(more))]
         values = self.values
         _, more_blocks, heads, contents, bodies, taken = blocks
+        limit, bytes_max = values["limit"], values["bytes_max"]
         in_blocks = waiting(values["queue"], values["after"], heads, contents, bodies, taken)
         if rows:
             place_of = type(self).place_of
@@ -86,9 +89,11 @@ class BlocksPageCursor(Cursor):
             rows = sorted(rows + in_blocks, key=place_of)
             while place_of(rows[-1]) > edge:
                 rows.pop()
+            fit = _fitting(rows, limit, bytes_max)
         else:
             rows = in_blocks
-        fit = _fitting(rows, values["limit"], values["bytes_max"])
+            small = len(contents or b"") + len(bodies or b"") < bytes_max
+            fit = min(limit, len(rows)) if small else _fitting(rows, limit, bytes_max)
         return [Page(batch_number, rows[:fit], bool(more or more_blocks or fit < len(rows)))]
 
 
@@ -109,16 +114,21 @@ def _fitting(rows: list[StoredMessage], limit: int, bytes_max: int) -> int:
     return min(limit, len(rows))
 
 
-def _unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> Iterator[StoredMessage]:
+def _unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> list[StoredMessage]:
     """Messages that have rows of their own. A page has the contents of all, of some, or of none."""
+    rows: list[StoredMessage] = []
     content_at = body_at = 0
-    for *state, content_bytes, body_bytes in orjson.loads(heads):
+    for state in orjson.loads(heads):
+        content_bytes, body_bytes = state[_CONTENT], state[_BODY]
         if content_bytes is None or contents is None or bodies is None:
-            yield StoredMessage._make((*state, None, None))
-            continue
-        content_end, body_end = content_at + content_bytes, body_at + body_bytes
-        yield StoredMessage._make((*state, contents[content_at:content_end], bodies[body_at:body_end]))
-        content_at, body_at = content_end, body_end
+            state[_CONTENT] = state[_BODY] = None
+        else:
+            state[_CONTENT] = contents[content_at : content_at + content_bytes]
+            state[_BODY] = bodies[body_at : body_at + body_bytes]
+            content_at += content_bytes
+            body_at += body_bytes
+        rows.append(stored(state))
+    return rows
 
 
 class AcceptedCursor(Cursor):
