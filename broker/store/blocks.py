@@ -143,12 +143,12 @@ class Block:
 
 def waiting(
     queue: int, after: int, heads: bytes, contents: bytes | None, bodies: bytes | None, taken: bytes
-) -> list[StoredMessage]:
-    """What was not taken out of consecutive blocks of a queue, beyond an id. Without contents where a page has none."""
+) -> tuple[list[StoredMessage], int]:
+    """What was not taken out of a block, beyond an id, and how many bytes that is. Without contents where a page has none."""
     rows: list[StoredMessage] = []
     content: bytes | None = None
     body: bytes | None = None
-    content_at = body_at = 0
+    content_at = body_at = size = 0
     for was_taken, (message_id, enqueued_at_ms, content_bytes, body_bytes) in zip(
         taken, _HEAD.iter_unpack(heads), strict=True
     ):
@@ -156,7 +156,8 @@ def waiting(
         if not was_taken and message_id > after:
             if contents is not None and bodies is not None:
                 content, body = contents[content_at:content_end], bodies[body_at:body_end]
+                size += content_bytes + body_bytes
             state = message_id, queue, LANE_READY, message_id, None, enqueued_at_ms, False, 0, 0, 0, None, content, body
             rows.append(stored(state))
         content_at, body_at = content_end, body_end
-    return rows
+    return rows, size

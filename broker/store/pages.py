@@ -65,36 +65,40 @@ class PackedPageCursor(Cursor):
 
 
 class BlocksPageCursor(Cursor):
-    """Merges a page of messages that have rows of their own with one of messages in blocks, each of them one row."""
+    """Merges a page of messages that have rows of their own with those in blocks, and reads no further than the page goes."""
 
     place_of: Callable[[StoredMessage], int] = attrgetter("order")
 
     def fetchall(self) -> list[Any]:
-        own, blocks = super().fetchall()
-        self.close()
-        batch_number, more, heads, contents, bodies, _ = own
+        place_of, limit, bytes_max = type(self).place_of, self.values["limit"], self.values["bytes_max"]
+        batch_number, more, heads, contents, bodies, _ = next(self)
         rows = _unpacked(heads, contents, bodies)
-        if blocks[2] is None:
-            return [Page(batch_number, rows, bool(more))]
-        values = self.values
-        _, more_blocks, heads, contents, bodies, taken = blocks
-        limit, bytes_max = values["limit"], values["bytes_max"]
-        in_blocks = waiting(values["queue"], values["after"], heads, contents, bodies, taken)
-        if rows:
-            place_of = type(self).place_of
-            # Beyond the end of either, the other is not all that there is.
-            edge = place_of(rows[-1]) if more else _NO_EDGE
+        edge = place_of(rows[-1]) if more else _NO_EDGE  # beyond it there may be more of either
+        in_blocks: list[StoredMessage] = []
+        more_blocks, size = False, 0
+        for _, follows, heads, contents, bodies, taken in self:
+            found, found_bytes = waiting(self.values["queue"], self.values["after"], heads, contents, bodies, taken)
+            in_blocks += found
+            more_blocks = bool(follows)
+            size += found_bytes
+            read_to = last_id(heads)
+            if len(in_blocks) >= limit or size >= bytes_max or read_to >= edge:
+                break
+        self.close()
+        if in_blocks:
+            more = more or more_blocks
             if more_blocks:
-                edge = min(edge, last_id(heads))
-            rows = sorted(rows + in_blocks, key=place_of)
-            while place_of(rows[-1]) > edge:
-                rows.pop()
+                edge = min(edge, read_to)
+            if rows:
+                rows = sorted(rows + in_blocks, key=place_of)
+                while place_of(rows[-1]) > edge:
+                    rows.pop()
+            else:
+                rows = in_blocks
             fit = _fitting(rows, limit, bytes_max)
-        else:
-            rows = in_blocks
-            small = len(contents or b"") + len(bodies or b"") < bytes_max
-            fit = min(limit, len(rows)) if small else _fitting(rows, limit, bytes_max)
-        return [Page(batch_number, rows[:fit], bool(more or more_blocks or fit < len(rows)))]
+            if fit < len(rows):
+                rows, more = rows[:fit], True
+        return [Page(batch_number, rows, bool(more))]
 
 
 class LookCursor(BlocksPageCursor):

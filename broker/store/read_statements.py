@@ -64,25 +64,15 @@ LEFT JOIN lease AS l ON l.id = p.id AND p.fits
 LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
-# What follows in blocks, as another row: (NULL, whether there is more, heads, all contents, all bodies, which messages were taken
-# out). The first block may end with what the page does not begin with, so it does not count: that there is something in the second
-# is certain. In a block order is id.
+# What follows in blocks, a row for each: (NULL, whether another block follows, heads, contents, bodies, which messages were taken
+# out). Who reads stops at the block that fills the page. In a block order is id.
 _BLOCKS = """
-SELECT NULL, count(*) FILTER (WHERE NOT p.fits) > 0, {heads}, {contents}, {bodies}, {taken}
-FROM (
-    SELECT id, at <= 2 OR (at <= :blocks_max AND messages_before < :limit AND bytes_before < :bytes_max) AS fits FROM (
-        SELECT id, row_number() OVER place AS at,
-            sum(waiting) OVER place - waiting - first_value(waiting) OVER place AS messages_before,
-            sum(size) OVER place - size - first_value(size) OVER place AS bytes_before
-        FROM (
-            SELECT id, last, waiting, size FROM block INDEXED BY block_place
-            WHERE queue = :queue AND {condition} ORDER BY last LIMIT :blocks_max + 1
-        )
-        WINDOW place AS (ORDER BY last ROWS UNBOUNDED PRECEDING)
-    )
-) AS p
-LEFT JOIN block AS k ON k.id = p.id AND p.fits
-{content}
+SELECT * FROM (
+    SELECT NULL, EXISTS (SELECT 1 FROM block AS n INDEXED BY block_place WHERE n.queue = :queue AND n.last > k.last),
+        k.heads, {contents}, k.taken
+    FROM block AS k INDEXED BY block_place {content}
+    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max
+)
 """
 
 
@@ -103,14 +93,11 @@ def _packed(picked: str, *, place: str = "found.ord", whole: str = "TRUE") -> st
 
 
 def _with_blocks(picked: str, condition: str, *, place: str = "found.ord", content: bool = True) -> str:
-    """A page of messages that have rows of their own, and one of those in the blocks that a condition names."""
+    """A page of messages that have rows of their own, and the blocks that a condition names."""
     blocks = _BLOCKS.format(
         condition=condition,
-        heads=_joined("k.heads"),
-        taken=_joined("k.taken"),
-        contents=_joined("c.contents") if content else "NULL",
-        bodies=_joined("c.bodies") if content else "NULL",
-        content="LEFT JOIN block_content AS c ON c.id = p.id AND p.fits" if content else "",
+        contents="c.contents, c.bodies" if content else "NULL, NULL",
+        content="CROSS JOIN block_content AS c ON c.id = k.id" if content else "",
     )
     return f"{_packed(picked, place=place, whole=str(content).upper())} UNION ALL {blocks}"
 
@@ -125,7 +112,7 @@ def _scan(conditions: str) -> str:
     return _with_blocks(
         "SELECT m.id FROM message AS m INDEXED BY message_place"
         f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after{conditions} ORDER BY m.ord LIMIT :limit + 1",
-        "last > :after",
+        "k.last > :after",
     )
 
 
@@ -230,7 +217,7 @@ LOOK: Final = _with_blocks(
         )
     )
     + ") AS m ORDER BY m.id LIMIT :limit + 1",
-    "last > :after",
+    "k.last > :after",
     place="found.id",
 )
 

@@ -55,7 +55,7 @@ def test_no_read_scans_a_table(database: sqlite3.Connection, name: str) -> None:
 def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key: tuple[int, bool]) -> None:
     steps = plan(database, sql.SCAN[key])
     assert "SEARCH m USING COVERING INDEX message_place (queue=? AND lane=? AND ord>?)" in steps
-    assert "SEARCH block USING INDEX block_place (queue=? AND last>?)" in steps
+    assert "SEARCH k USING INDEX block_place (queue=? AND last>?)" in steps
 
 
 @pytest.mark.parametrize("unleased", [False, True])
@@ -84,9 +84,8 @@ def test_deduplication_looks_each_digest_up(database: sqlite3.Connection) -> Non
     "name", ["OLDEST", *(f"SCAN {key}" for key in sql.SCAN), *(f"GROUP {key}" for key in sql.GROUP)]
 )
 def test_rows_are_picked_in_the_order_of_the_index(database: sqlite3.Connection, name: str) -> None:
-    """The only sorts are those of what was picked, a page's worth of rows and of blocks, for the running sums of their sizes."""
-    sorts = [step for step in plan(database, PAGES[name]) if "TEMP B-TREE" in step]
-    assert sorts == ["USE TEMP B-TREE FOR ORDER BY"] * (1 if name.startswith("GROUP") else 2)
+    """The only sort is that of the picked rows, a page's worth, for the running sum of their sizes."""
+    assert sum("TEMP B-TREE" in step for step in plan(database, PAGES[name])) == 1
 
 
 def test_skipped_rows_never_look_for_a_lease(database: sqlite3.Connection) -> None:
