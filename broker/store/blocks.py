@@ -50,27 +50,23 @@ def arranged(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
             waiting[row.queue] = [row]
     blocks: list[list[MessageRow]] = []
     for some in waiting.values():
-        if len(some) < MESSAGES_MIN:
+        small = [row for row in some if len(row.content) + len(row.body) <= MESSAGE_BYTES_MAX]
+        if len(small) < MESSAGES_MIN:
             rows += some
             continue
-        some.sort(key=_by_id)
-        for block in _cut(some, rows):
-            if len(block) < MESSAGES_MIN:
-                rows += block
-            else:
-                blocks.append(block)
+        if len(small) < len(some):
+            rows += [row for row in some if len(row.content) + len(row.body) > MESSAGE_BYTES_MAX]
+        small.sort(key=_by_id)
+        blocks += _cut(small)
     return rows, blocks
 
 
-def _cut(messages: list[MessageRow], large: list[MessageRow]) -> list[list[MessageRow]]:
+def _cut(messages: list[MessageRow]) -> list[list[MessageRow]]:
     blocks: list[list[MessageRow]] = []
     block: list[MessageRow] = []
     size = 0
     for row in messages:
         row_bytes = len(row.content) + len(row.body)
-        if row_bytes > MESSAGE_BYTES_MAX:
-            large.append(row)
-            continue
         if len(block) == MESSAGES_MAX or size + row_bytes > BYTES_MAX:
             blocks.append(block)
             block, size = [], 0

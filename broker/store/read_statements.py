@@ -75,6 +75,12 @@ SELECT * FROM (
 )
 """
 
+# Where the blocks of a page end at the latest. Rows beyond it are not looked at: few of them may lie among many blocks.
+_REACH = """coalesce((
+    SELECT e.last FROM block AS e INDEXED BY block_place
+    WHERE e.queue = :queue AND e.last > :after ORDER BY e.last LIMIT 1 OFFSET :blocks_max
+), 9223372036854775807)"""
+
 
 def _joined(column: str) -> str:
     return f"CAST(group_concat(CAST({column} AS TEXT), '') AS BLOB)"
@@ -111,7 +117,8 @@ _ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
 def _scan(conditions: str) -> str:
     return _with_blocks(
         "SELECT m.id FROM message AS m INDEXED BY message_place"
-        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after{conditions} ORDER BY m.ord LIMIT :limit + 1",
+        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after AND m.ord <= {_REACH}{conditions}"
+        " ORDER BY m.ord LIMIT :limit + 1",
         "k.last > :after",
     )
 
@@ -200,8 +207,8 @@ MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
 # The front of a lane.
 OLDEST: Final = _with_blocks(
     "SELECT m.id FROM message AS m INDEXED BY message_place"
-    " WHERE m.queue = :queue AND m.lane = :lane ORDER BY m.ord LIMIT :limit + 1",
-    ":lane = 0",
+    f" WHERE m.queue = :queue AND m.lane = :lane AND (:lane = 1 OR m.ord <= {_REACH}) ORDER BY m.ord LIMIT :limit + 1",
+    "k.last > :after AND :lane = 0",
     content=False,
 )
 
@@ -216,7 +223,7 @@ LOOK: Final = _with_blocks(
             ("message_renumbered", "queue = :queue AND ord <> id AND id > :after", "id"),
         )
     )
-    + ") AS m ORDER BY m.id LIMIT :limit + 1",
+    + f") AS m WHERE m.id <= {_REACH} ORDER BY m.id LIMIT :limit + 1",
     "k.last > :after",
     place="found.id",
 )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from broker.store import read_statements as sql
 from broker.store.base import Page, Store, StoredMessage
 from broker.store.batch import Batch
 from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
@@ -92,9 +93,14 @@ def test_a_block_has_bounds() -> None:
     assert (own, [len(block) for block in blocks]) == ([], [BYTES_MAX // size] * 4)
 
 
-def test_what_is_left_over_is_no_block() -> None:
-    own, blocks = blocks_of(*(message(n) for n in range(1, MESSAGES_MAX + MESSAGES_MIN)))
-    assert (own, blocks) == ([*range(MESSAGES_MAX + 1, MESSAGES_MAX + MESSAGES_MIN)], [[*range(1, MESSAGES_MAX + 1)]])
+def test_what_is_left_over_is_a_small_block() -> None:
+    """Rows among blocks would be looked at with every page."""
+    assert blocks_of(*(message(n) for n in range(1, MESSAGES_MAX + 2))) == (
+        [],
+        [[*range(1, MESSAGES_MAX + 1)], [MESSAGES_MAX + 1]],
+    )
+    own, blocks = blocks_of(*(message(n, body=b"x" * (MESSAGE_BYTES_MAX + 1)) for n in range(1, 10)))
+    assert (own, blocks) == ([*range(1, 10)], [])
 
 
 def test_only_what_waits_in_the_order_of_its_arrival_is_in_blocks() -> None:
@@ -297,6 +303,21 @@ def test_a_page_of_many_small_blocks_says_that_there_is_more(store: SqliteStore,
     page = read(store.scan(1, 0, skip_groups=(), unleased=True, limit=9999, bytes_max=PLENTY))
     assert (len(page.rows), page.more) == (MESSAGES_MIN * BLOCKS_PER_PAGE, count > BLOCKS_PER_PAGE)
     assert present(store) == [*range(1, MESSAGES_MIN * count + 1)]
+
+
+def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
+    """Few rows among many blocks: each page would read them all, and most of them again and again."""
+    commit = Commits(store)
+    for first in range(1, 100 * MESSAGES_MAX, MESSAGES_MAX):
+        commit(send(*(message(n, group="g" if n == first else None) for n in range(first, first + MESSAGES_MAX))))
+    statement = sql.SCAN[0, True].replace("length(found.content)", "looked(found.content)")
+    connection = connection_of(store)
+    looked: list[bytes] = []
+    connection.create_function("looked", 1, lambda content: looked.append(content) or len(content))
+    values = {"queue": 1, "after": 0, "limit": 1000, "bytes_max": PLENTY, "blocks_max": BLOCKS_PER_PAGE}
+    connection.execute(statement, values).fetchall()
+    assert BLOCKS_PER_PAGE <= len(set(looked)) <= BLOCKS_PER_PAGE + 1
+    assert present(store) == [*range(1, 100 * MESSAGES_MAX + 1)]
 
 
 KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "drop")

@@ -54,7 +54,7 @@ def test_no_read_scans_a_table(database: sqlite3.Connection, name: str) -> None:
 @pytest.mark.parametrize("key", list(sql.SCAN))
 def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key: tuple[int, bool]) -> None:
     steps = plan(database, sql.SCAN[key])
-    assert "SEARCH m USING COVERING INDEX message_place (queue=? AND lane=? AND ord>?)" in steps
+    assert "SEARCH m USING COVERING INDEX message_place (queue=? AND lane=? AND ord>? AND ord<?)" in steps
     assert "SEARCH k USING INDEX block_place (queue=? AND last>?)" in steps
 
 
