@@ -184,7 +184,7 @@ class Store(Protocol):
     async def messages(self, ids: tuple[int, ...], *, content: bool) -> Page:
         """The messages with these ids that exist, in id order, whichever queue or generation they belong to.
 
-        Only those that have a lease, a message group or a LANE_LATER need be found: of others no id is known to a caller.
+        All that have a lease or a message group, or are in LANE_LATER; others need not be found.
         """
         ...
 
@@ -197,9 +197,10 @@ class Store(Protocol):
         ...
 
     async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
-        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages of groups enqueued after since_ms.
+        """(batch number, [(enqueued_at_ms, how many)] ascending) of unleased LANE_READY messages enqueued after since_ms.
 
-        Beyond `runs_max` distinct times, neighbours are counted together, at the latest of their times.
+        All that have a message group are counted; others need not be. Beyond `runs_max` distinct times, neighbours are counted
+        together, at the latest of their times.
         """
         ...
 

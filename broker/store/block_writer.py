@@ -6,27 +6,22 @@ transaction of the batch; what is remembered changes when that is committed.
 
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from broker.store import statements as sql
+from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
 from broker.store.blocks import HEAD_BYTES, Block, written
 from broker.store.changes import MessageRow
 
+_CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
+# Of a block that has fewer messages than one in so many, the rest gets rows: it would keep the space of all.
+_SPARSE: Final = 8
 # Numbers of messages that are no further apart are looked for together. What lies between is read and passed over.
 _GAP: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What was taken out of blocks."""
-
-    ids: set[int] = field(default_factory=set)
-    rows: list[tuple[int, MessageRow]] = field(default_factory=list)  # with its stretch, what is not deleted
 
 
 class BlockWriter:
@@ -57,35 +52,39 @@ class BlockWriter:
         self._run(sql.PUT_BLOCK, rows)
         self._run(sql.PUT_BLOCK_CONTENT, contents)
 
-    def take_out(self, batch: Batch) -> Taken:
-        """Take what the batch deletes, leases or moves out of the blocks that have it."""
+    def take_out(self, batch: Batch, put_rows: Callable[[list[tuple[int, MessageRow]]], None]) -> set[int]:
+        """Take what the batch deletes, leases or moves out of the blocks that have it; the ids of what was in one.
+
+        What is not deleted is given to `put_rows`, each message with its stretch, not much of it at once.
+        """
         self._emptied = set()
-        taken = Taken()
+        taken: set[int] = set()
         wanted = self._wanted(batch) if self._queues else {}
         if not wanted:
             return taken
         deleted = batch.deleted
-        kept: dict[int, tuple[Block, list[int]]] = {}  # by the block: what is to have rows of its own
-        left: list[tuple[int, int, bytearray]] = []
+        kept: list[tuple[Block, list[int]]] = []  # what is to have rows of its own
+        left: list[tuple[int, bytearray]] = []
         gone: list[int] = []
         for block, ids in self._found(wanted):
             places = block.take(ids)
             if not places:
                 continue
             found = [block.heads[place][0] for place in places]
-            taken.ids.update(found)
+            taken.update(found)
             stay = [place for place, message_id in zip(places, found, strict=True) if message_id not in deleted]
+            waiting = block.waiting
+            if waiting * _SPARSE < len(block.heads):
+                stay += block.take_all()
+                waiting = 0
             if stay:
-                kept[block.id] = block, stay
-            if waiting := block.waiting:
-                left.append((block.id, waiting, block.taken))
+                kept.append((block, stay))
+            if waiting:
+                left.append((block.id, block.taken))
             else:
                 gone.append(block.id)
-        if kept:
-            execute = self._connection.execute
-            for block_id, contents, bodies in execute(sql.CONTENT_OF_BLOCKS, (sql.keys(list(kept)),)).fetchall():
-                block, places = kept[block_id]
-                taken.rows.extend((block.stretch, row) for row in block.rows(places, contents, bodies))
+        for at in range(0, len(kept), _CONTENTS_AT_ONCE):
+            self._put_rows_of(kept[at : at + _CONTENTS_AT_ONCE], put_rows)
         self._run(sql.TAKE_FROM_BLOCK, left)
         if gone:
             self._delete(gone)
@@ -97,7 +96,23 @@ class BlockWriter:
         found = self._connection.execute(sql.DROPPED_BLOCKS, (queue, count)).fetchall()
         if found:
             self._delete([block_id for (block_id,) in found])
-        return len(found) == count
+        if len(found) == count:
+            return True
+        self._queues.discard(queue)
+        return False
+
+    def _put_rows_of(
+        self, kept: list[tuple[Block, list[int]]], put_rows: Callable[[list[tuple[int, MessageRow]]], None]
+    ) -> None:
+        blocks = (sql.keys([block.id for block, _ in kept]),)
+        found = {row[0]: row for row in self._connection.execute(sql.CONTENT_OF_BLOCKS, blocks).fetchall()}
+        rows: list[tuple[int, MessageRow]] = []
+        for block, places in kept:
+            if block.id not in found:
+                raise CommitUncertain(f"the database is damaged: block {block.id} has no content")
+            _, contents, bodies = found[block.id]
+            rows.extend((block.stretch, row) for row in block.rows(places, contents, bodies))
+        put_rows(rows)
 
     def _wanted(self, batch: Batch) -> dict[int, list[int]]:
         """By queue, the ids of messages that may be in blocks and must not stay there, in order."""

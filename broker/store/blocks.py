@@ -26,7 +26,7 @@ _HEAD: Final = struct.Struct("<qqII")  # id, enqueued_at_ms, bytes of content, b
 HEAD_BYTES: Final = _HEAD.size
 
 Head = tuple[int, int, int, int]
-BlockRow = tuple[int, int, int, int, int, int, bytearray, bytes]
+BlockRow = tuple[int, int, int, int, bytearray, bytes]
 ContentRow = tuple[int, bytes, bytes]
 
 _by_id: Final = attrgetter("id")
@@ -83,10 +83,8 @@ def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, Conten
     bodies = [row.body for row in block]
     times = [row.enqueued_at_ms for row in block]
     heads = b"".join(map(_HEAD.pack, map(_by_id, block), times, map(len, contents), map(len, bodies)))
-    all_contents, all_bodies = b"".join(contents), b"".join(bodies)
-    size = len(all_contents) + len(all_bodies)
-    place = first.id, first.queue, last.id, stretch
-    return (*place, count, size, bytearray(count), heads), (first.id, all_contents, all_bodies)
+    row = first.id, first.queue, last.id, stretch, bytearray(count), heads
+    return row, (first.id, b"".join(contents), b"".join(bodies))
 
 
 def last_id(heads: bytes) -> int:
@@ -117,6 +115,12 @@ class Block:
             if place >= 0 and not taken[place]:
                 taken[place] = 1
                 found.append(place)
+        return found
+
+    def take_all(self) -> list[int]:
+        """Mark all that is still in it; their places."""
+        found = [place for place in range(len(self.taken)) if not self.taken[place]]
+        self.taken = bytearray(b"\1" * len(self.taken))
         return found
 
     @property

@@ -1,7 +1,7 @@
 """Changes: what the engine tells the store, row by row; merged into batches (batch.py).
 
-Every change holds absolute values, names one queue or one resource, and is idempotent: applying a batch twice leaves the same
-rows. Within a batch the last word on a row wins, so a batch is a set of final states rather than a log, and a message that is
+Every change holds absolute values, names one queue or one resource, and is idempotent: applying a batch twice in a row leaves the
+same rows. Within a batch the last word on a row wins, so a batch is a set of final states rather than a log, and a message that is
 sent and deleted within one batch costs the disk nothing.
 
 A *queue* here is a number, the queue's current generation. Purging gives a queue a new generation and drops the old one, which

@@ -82,7 +82,7 @@ class BlocksPageCursor(Cursor):
             more_blocks = bool(follows)
             size += found_bytes
             read_to = last_id(heads)
-            if len(in_blocks) >= limit or size >= bytes_max or read_to >= edge:
+            if len(in_blocks) >= limit or (size >= bytes_max and in_blocks) or read_to >= edge:
                 break
         self.close()
         if in_blocks:

@@ -8,7 +8,7 @@ from typing import Final
 
 # ---- Pages. Each is one statement, so one read transaction: it picks ids in the page's order, one more than may be wanted, and
 # looks up what is to be known of each, one by one. Whoever reads stops at the row that fills the page, and nothing beyond it is
-# looked up. (A part with a LIMIT is put together first, and read in the order in which it was.)
+# looked up. (A part with a LIMIT is read in the order in which it is put together.)
 
 # What every read answers beside its rows: the newest batch that it could see.
 _NEWEST = "(SELECT max(number) AS batch_number FROM batch) AS newest"
@@ -35,10 +35,10 @@ def _without_content(picked: str) -> str:
     return _PAGE.format(newest=_NEWEST, picked=picked, content="NULL", body="NULL")
 
 
-# The same as one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in one, NULL). A thread
-# that reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that has better things to
-# do. How large each is comes first, so that no more is put together than the page may hold; that touches neither overflow pages
-# nor, for all but the page's own, any content.
+# The same with all messages in one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in
+# one, NULL). A thread that reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that
+# has better things to do. How large each is comes first, so that no more is put together than the page may hold; that touches
+# neither overflow pages nor, for all but the page's own, any content.
 _PACKED = """
 SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
        json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms,
@@ -207,7 +207,8 @@ MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
 # The front of a lane.
 OLDEST: Final = _with_blocks(
     "SELECT m.id FROM message AS m INDEXED BY message_place"
-    f" WHERE m.queue = :queue AND m.lane = :lane AND (:lane = 1 OR m.ord <= {_REACH}) ORDER BY m.ord LIMIT :limit + 1",
+    f" WHERE m.queue = :queue AND m.lane = :lane AND m.ord <= iif(:lane = 0, {_REACH}, 9223372036854775807)"
+    " ORDER BY m.ord LIMIT :limit + 1",
     "k.last > :after AND :lane = 0",
     content=False,
 )

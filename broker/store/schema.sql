@@ -161,15 +161,14 @@ DROP TABLE deduplication;
 -- step 6: waiting messages, many to a row
 
 -- Messages of LANE_READY without a group and a lease, as they arrived one after the other (see blocks.py). `id` and `last` are those
--- of the first and the last; those of a queue's blocks never overlap. One that is deleted, leased or moved is taken out: it
--- is marked in `taken`, a byte for each, and has rows of its own from then on if it still exists.
+-- of the first and the last; blocks of a queue never overlap. One that is deleted, leased or moved is taken out: it is marked
+-- in `taken`, a byte for each, and if it still exists it has rows of its own from then on, of the block's `stretch`. So not all
+-- message rows are appended any more.
 CREATE TABLE block (
     id INTEGER PRIMARY KEY,
     queue INTEGER NOT NULL,
     last INTEGER NOT NULL,
     stretch INTEGER NOT NULL,
-    waiting INTEGER NOT NULL,
-    size INTEGER NOT NULL,
     taken BLOB NOT NULL,
     heads BLOB NOT NULL
 );

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -84,7 +85,7 @@ class _Reader:
         try:
             connection = self._connection or await self._open()
             return list(await connection.execute_fetchall(statement, values))  # type: ignore[arg-type]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, struct.error) as error:  # the others: a page whose rows do not fit together
             raise StoreError(f"{self._path}: {error}") from error
 
     async def _open(self) -> aiosqlite.Connection:
@@ -274,7 +275,7 @@ class SqliteReads:
         assert self._backups is not None, "the store is not open"
         part = await asyncio.to_thread(schema.name_for_part, path)
         try:
-            # One read transaction. It copies what is live, so the copy has no unused pages.
+            # One read transaction. The copy has no unused pages.
             await self._backups.fetch("VACUUM INTO ?", (part,))
             await asyncio.to_thread(schema.publish, part, path)
         except OSError as error:

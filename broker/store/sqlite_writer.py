@@ -96,12 +96,10 @@ class Writer:
         self._blocks.committed(batch)
 
     def _write(self, batch: Batch) -> None:
-        taken = self._blocks.take_out(batch)
+        taken = self._blocks.take_out(batch, self._put_messages)
         rows, blocks = arranged(batch)
-        if rows or taken.rows:
-            places = [(self._stretch(row, batch), row) for row in rows] + taken.rows
-            self._put(sql.PUT_MESSAGE, (_message(stretch, row) for stretch, row in places))
-            self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for _, row in places))
+        if rows:
+            self._put_messages([(self._stretch(row, batch), row) for row in rows])
         if blocks:
             self._blocks.put([(self._stretch(block[0], batch), block) for block in blocks])
         if batch.moves:
@@ -111,7 +109,7 @@ class Writer:
         if batch.leases:
             self._put(sql.PUT_LEASE, map(_lease, batch.leases.values()))
         if batch.deleted:
-            self._delete_messages(sorted(batch.deleted.keys() - taken.ids))
+            self._delete_messages(sorted(batch.deleted.keys() - taken))
         if batch.dropped:
             self.connection.execute(sql.DELETE_COUNTERS, (sql.keys(batch.dropped),))
             self._put(sql.DROP_GENERATION, [(queue,) for queue in batch.dropped])
@@ -124,6 +122,11 @@ class Writer:
             kept = [(*name, record) for name, record in batch.resources.items() if record is not None]
             self._put(sql.PUT_RESOURCE, kept)
             self._put(sql.DELETE_RESOURCE, [name for name, record in batch.resources.items() if record is None])
+
+    def _put_messages(self, rows: list[tuple[int, MessageRow]]) -> None:
+        """Rows of messages, each with its stretch."""
+        self._put(sql.PUT_MESSAGE, (_message(stretch, row) for stretch, row in rows))
+        self._put(sql.PUT_BODY, ((row.id, bytearray(row.body)) for _, row in rows))
 
     def _move(self, row: MoveRow, batch: Batch) -> tuple[int, ...]:
         return row.id, row.queue, row.lane, row.order, row.enqueued_at_ms, self._stretch(row, batch)

@@ -21,13 +21,16 @@ class Stretches:
         self._filling: dict[
             int, list[int]
         ] = {}  # queue -> [its number, messages in it, the newest batch that added some]
+        self._batch = 0
 
     def place(self, queue: int, batch_number: int) -> int:
         """The stretch of a message that this batch adds to the queue."""
-        filling = self._filling.get(queue)
-        if filling is None or (filling[1] >= MESSAGES_PER_STRETCH and filling[2] != batch_number):
+        if batch_number != self._batch:
+            self._batch = batch_number
             if len(self._filling) >= _QUEUES_MAX:
                 self._filling.clear()
+        filling = self._filling.get(queue)
+        if filling is None or (filling[1] >= MESSAGES_PER_STRETCH and filling[2] != batch_number):
             filling = self._filling[queue] = [batch_number, 0, batch_number]
         filling[1] += 1
         filling[2] = batch_number

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from broker.store import read_statements as sql
-from broker.store.base import Page, Store, StoredMessage
+from broker.store.base import CommitUncertain, Page, Store, StoredMessage, StoreError
 from broker.store.batch import Batch
 from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
 from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
@@ -122,10 +122,55 @@ def test_a_block_goes_with_its_last_message(store: SqliteStore) -> None:
     commit = Commits(store)
     commit(send(*(message(n) for n in range(1, 65))))
     assert (rows_in(store, "block"), rows_in(store, "message")) == (1, 0)
-    commit(delete(*range(1, 64)))
-    assert (rows_in(store, "block"), present(store)) == (1, [64])
-    commit(delete(64))
+    commit(delete(*range(1, 57)))
+    assert (rows_in(store, "block"), present(store)) == (1, [*range(57, 65)])
+    commit(delete(*range(57, 65)))
     assert (rows_in(store, "block"), rows_in(store, "block_content"), present(store)) == (0, 0, [])
+
+
+def test_a_few_that_are_left_do_not_keep_the_space_of_all(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    commit(delete(*(n for n in range(1, 65) if n % 10 != 3)))
+    assert (rows_in(store, "block"), rows_in(store, "message")) == (0, 7)
+    page = read(store.scan(1, 0, skip_groups=(), unleased=True, limit=9, bytes_max=PLENTY))
+    assert [(row.id, row.leased, row.body) for row in page.rows] == [
+        (n, False, b"body %d" % n) for n in range(3, 65, 10)
+    ]
+    commit(delete(3, 63))
+    assert present(store) == [13, 23, 33, 43, 53]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 100])
+def test_as_many_blocks_as_there_are_give_up_what_is_leased(store: SqliteStore, count: int) -> None:
+    commit = Commits(store)
+    for first in range(1, 10 * count, 10):
+        commit(send(*(message(n) for n in range(first, first + 10))))
+    commit(lambda batch: [batch.set_lease(lease(n, n)) for n in range(5, 10 * count, 10)])
+    page = read(store.timed(1, (0, 0), content_until_ms=PLENTY, limit=999, bytes_max=PLENTY))
+    assert [(row.id, row.body) for row in page.rows] == [(n, b"body %d" % n) for n in range(5, 10 * count, 10)]
+    assert present(store) == [*range(1, 10 * count + 1)]
+
+
+def test_a_block_without_its_content_ends_the_broker(store: SqliteStore) -> None:
+    """Else what it held would be marked as taken out, and be nowhere."""
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    store.checkpoint()
+    connection_of(store).execute("DELETE FROM block_content")
+    batch = Batch(2)
+    batch.set_lease(lease(1, 5))
+    assert store._database is not None
+    with pytest.raises(CommitUncertain, match="damaged: block 1 has no content"):
+        store._database.apply(batch)
+    assert rows_in(store, "lease") == 0
+
+
+def test_heads_that_are_cut_short_are_an_error_of_the_store(store: SqliteStore) -> None:
+    Commits(store)(send(*(message(n) for n in range(1, 65))))
+    connection_of(store).execute("UPDATE block SET heads = substr(heads, 1, 100)")
+    with pytest.raises(StoreError, match=r"pombo\.db"):
+        present(store)
 
 
 def test_what_is_leased_gets_rows_of_its_own(store: SqliteStore) -> None:
@@ -280,6 +325,15 @@ def test_a_page_merges_rows_and_blocks(store: SqliteStore) -> None:
     page = read(store.oldest(1, LANE_READY, limit=12))
     assert (ids(page), page.rows[0].body) == ([*range(1, 13)], None)
     assert ids(read(store.oldest(1, LANE_LATER, limit=12))) == []
+
+
+def test_a_page_goes_on_where_the_rest_of_a_block_was_taken_out(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 129))))
+    commit(delete(63, 64))
+    for bytes_max in (0, 1, PLENTY):
+        page = read(store.scan(1, 62, skip_groups=(), unleased=True, limit=1, bytes_max=bytes_max))
+        assert (ids(page), page.more) == ([65], True)
 
 
 @pytest.mark.parametrize("bytes_max", [0, 1, 1000, 1001, 64_000, 1 << 20])

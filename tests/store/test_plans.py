@@ -58,6 +58,10 @@ def test_a_scan_passes_over_rows_in_the_index(database: sqlite3.Connection, key:
     assert "SEARCH k USING INDEX block_place (queue=? AND last>?)" in steps
 
 
+def test_the_oldest_are_looked_for_as_far_as_blocks_reach(database: sqlite3.Connection) -> None:
+    assert "SEARCH m USING COVERING INDEX message_place (queue=? AND lane=? AND ord<?)" in plan(database, sql.OLDEST)
+
+
 @pytest.mark.parametrize("unleased", [False, True])
 def test_a_group_is_read_off_its_index(database: sqlite3.Connection, unleased: bool) -> None:
     steps = plan(database, sql.GROUP[unleased])

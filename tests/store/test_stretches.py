@@ -49,9 +49,10 @@ def test_what_is_forgotten_never_takes_a_queue_back(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_batch_gives_a_queue_one_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stretches, "_QUEUES_MAX", 1)
+    monkeypatch.setattr(stretches, "_QUEUES_MAX", 2)
     filling = Stretches()
-    assert [filling.place(queue, 7) for queue in (1, 2, 1, 3, 1)] == [7] * 5
+    assert filling.place(1, 3) == 3
+    assert [filling.place(queue, 7) for queue in (1, 2, 1, 3, 4, 1)] == [3, 7, 3, 7, 7, 3]
 
 
 def test_a_group_is_read_in_order_across_stretches_restarts_and_moves(
