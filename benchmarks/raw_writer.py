@@ -29,6 +29,7 @@ from broker.app import Broker
 from broker.config import Config
 from broker.store import schema
 from broker.store.batch import Batch
+from broker.store.changes import MessageRow
 from broker.store.database import Database
 from broker.store.directory import Directory
 from broker.store.sqlite import SqliteStore
@@ -108,6 +109,11 @@ class Answering(asyncio.Protocol):
             Answering.answered.set_result(None)
 
 
+def _in_rows(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
+    """Blocks are for what waits longer than a transaction."""
+    return list(batch.messages.values()), []
+
+
 async def replay(batches: list[Batch], directory: Path) -> tuple[float, int]:
     """(messages a second, commits) of the batches from the first that holds sends, receives and deletes to the last one."""
     full = [at for at, batch in enumerate(batches) if batch.messages and batch.leases and batch.deleted]
@@ -119,7 +125,7 @@ async def replay(batches: list[Batch], directory: Path) -> tuple[float, int]:
     with tempfile.TemporaryDirectory(prefix="raw-", dir=directory) as data:
         owned = Directory(str(Path(data, "data")))
         owned.open()
-        database = Database(owned, schema.released_steps(), synced=True, careless=False)
+        database = Database(owned, schema.released_steps(), synced=True, careless=False, arrange=_in_rows)
         database.connection.execute("PRAGMA synchronous = FULL")
         for batch in batches[: full[0]]:
             database.apply(batch)

@@ -7,7 +7,7 @@ is only marked. A block whose last message was taken goes as a whole.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
@@ -28,6 +28,7 @@ HEAD_BYTES: Final = _HEAD.size
 Head = tuple[int, int, int, int]
 BlockRow = tuple[int, int, int, int, bytearray, bytes]
 ContentRow = tuple[int, bytes, bytes]
+Arrangement = Callable[[Batch], tuple[list[MessageRow], list[list[MessageRow]]]]
 
 _by_id: Final = attrgetter("id")
 stored: Final = partial(

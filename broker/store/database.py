@@ -15,6 +15,7 @@ from broker.clock import Chance, process_time_s
 from broker.store import schema
 from broker.store.base import CommitFailed, Recovered, StoreUnusable
 from broker.store.batch import Batch
+from broker.store.blocks import Arrangement, arranged
 from broker.store.directory import Directory
 from broker.store.sqlite_writer import Writer
 from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
@@ -35,9 +36,17 @@ _LOG_WORTH_SHORTENING_BYTES: Final = 1024 * 1024
 
 
 class Database:
-    """The database of a directory that is open and locked. `synced`: `sync` and grants wait for the disk."""
+    """The database of a directory that is open and locked. `synced`: `sync` and grants wait for the disk. `arrange`: see Writer."""
 
-    def __init__(self, directory: Directory, steps: Sequence[str], *, synced: bool, careless: bool) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        steps: Sequence[str],
+        *,
+        synced: bool,
+        careless: bool,
+        arrange: Arrangement = arranged,
+    ) -> None:
         self._directory = directory
         # Without a sync for each transaction: the commit log has what matters. `careless` leaves out those of checkpoints too.
         self._synchronous = "OFF" if careless else "NORMAL"
@@ -56,7 +65,7 @@ class Database:
                 directory.sync()
             else:
                 schema.upgrade(self.connection, directory.database, version, steps, commits=directory.commits)
-            self._writer = Writer(self.connection, directory.database, synced=synced)
+            self._writer = Writer(self.connection, directory.database, synced=synced, arrange=arrange)
             self._writer.recover()  # opens SQLite's log
             self._log = WriteAheadLog(directory.database, schema.PAGE_BYTES, self._synchronous, BUSY_TIMEOUT_MS)
         except BaseException:

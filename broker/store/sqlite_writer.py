@@ -19,7 +19,7 @@ from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreErr
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
 from broker.store.block_writer import BlockWriter
-from broker.store.blocks import arranged
+from broker.store.blocks import Arrangement, arranged
 from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow, MoveRow
 from broker.store.entries import rows_of
 from broker.store.stretches import Stretches
@@ -43,15 +43,21 @@ _UNCERTAIN: Final = frozenset(
 
 
 class Writer:
-    """The one connection that writes, used by one thread at a time. `synced`: what must be durable waits for the disk."""
+    """The one connection that writes, used by one thread at a time.
 
-    def __init__(self, connection: sqlite3.Connection, path: str, *, synced: bool) -> None:
+    `synced`: what must be durable waits for the disk. `arrange`: which messages of a batch get rows, and which make blocks.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: str, *, synced: bool, arrange: Arrangement = arranged
+    ) -> None:
         self.connection = connection
         self._path = path
         self._synced = synced
         self._stretches = Stretches()
         self._log = BatchLog()
         self._blocks = BlockWriter(connection)
+        self._arrange = arrange
 
     def recover(self) -> Recovered:
         """What is committed, but for messages and deduplication entries."""
@@ -97,7 +103,7 @@ class Writer:
 
     def _write(self, batch: Batch) -> None:
         taken = self._blocks.take_out(batch, self._put_messages)
-        rows, blocks = arranged(batch)
+        rows, blocks = self._arrange(batch)
         if rows:
             self._put_messages([(self._stretch(row, batch), row) for row in rows])
         if blocks:
