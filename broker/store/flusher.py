@@ -25,7 +25,7 @@ FLUSH_ROWS: Final = 8_192
 FLUSH_ARRIVALS: Final = 512  # messages sent, less those deleted
 WAITING_BYTES_MAX: Final = 2 * FLUSH_BYTES  # beyond it, who commits has to wait
 WAITING_ROWS_MAX: Final = 2 * FLUSH_ROWS
-_LAG_S: Final = 0.1
+_LAG_S: Final = 0.2
 _RETRY_S: Final = 1.0
 
 
