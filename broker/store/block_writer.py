@@ -49,8 +49,8 @@ class BlockWriter:
             contents.append(content)
             self._queues.add(block[0].queue)
             self._emptied.discard(block[0].queue)
-        self._run(sql.PUT_BLOCK, rows)
-        self._run(sql.PUT_BLOCK_CONTENT, contents)
+        sql.PUT_BLOCK.run(self._connection.execute, rows)
+        sql.PUT_BLOCK_CONTENT.run(self._connection.execute, contents)
 
     def take_out(self, batch: Batch, put_rows: Callable[[list[tuple[int, MessageRow]]], None]) -> set[int]:
         """Take what the batch deletes, leases or moves out of the blocks that have it; the ids of what was in one.
@@ -85,7 +85,7 @@ class BlockWriter:
                 gone.append(block.id)
         for at in range(0, len(kept), _CONTENTS_AT_ONCE):
             self._put_rows_of(kept[at : at + _CONTENTS_AT_ONCE], put_rows)
-        self._run(sql.TAKE_FROM_BLOCK, left)
+        sql.TAKE_FROM_BLOCK.run(self._connection.execute, left)
         if gone:
             self._delete(gone)
             self._emptied = {queue for (queue,) in self._connection.execute(sql.WITHOUT_BLOCKS, (sql.keys([*wanted]),))}
@@ -149,10 +149,6 @@ class BlockWriter:
         wanted = (sql.keys(blocks),)
         self._connection.execute(sql.DELETE_BLOCK, wanted)
         self._connection.execute(sql.DELETE_BLOCK_CONTENT, wanted)
-
-    def _run(self, statement: sql.Rows, rows: Sequence[tuple[object, ...]]) -> None:
-        for text, values in statement.steps(rows):
-            self._connection.execute(text, values)
 
 
 def _spans(queue: int, ids: list[int]) -> Iterator[tuple[int, int, int]]:

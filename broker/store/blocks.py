@@ -3,7 +3,7 @@
 A row for each message costs the database a dozen touches of its trees on the way in and out, and a deep queue has every message
 make that way. So messages to which nothing has happened but their arrival are written in blocks: heads apart from contents and
 bodies, each as one value. What a batch then leases or moves is taken out of its block and gets rows of its own; what it deletes
-is only marked. A block whose last message was taken goes as a whole.
+is only marked. A block goes as a whole when its last message was taken, or when few are left, which get rows then.
 """
 
 import struct
@@ -31,9 +31,8 @@ ContentRow = tuple[int, bytes, bytes]
 Arrangement = Callable[[Batch], tuple[list[MessageRow], list[list[MessageRow]]]]
 
 _by_id: Final = attrgetter("id")
-stored: Final = partial(
-    tuple.__new__, StoredMessage
-)  # of all fields in one; the class itself takes three times as long
+# A StoredMessage of all its fields in one tuple or list: the class itself takes three times as long.
+stored: Final = partial(tuple.__new__, StoredMessage)
 
 
 def arranged(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
@@ -89,7 +88,7 @@ def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, Conten
 
 
 def last_id(heads: bytes) -> int:
-    """That of the last message, of one or several blocks."""
+    """That of the block's last message."""
     message_id: int = _HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)[0]
     return message_id
 

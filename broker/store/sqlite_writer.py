@@ -148,8 +148,7 @@ class Writer:
             self.connection.execute(statement, wanted)
 
     def _put(self, statement: sql.Rows, rows: Iterable[tuple[Any, ...]]) -> None:
-        for text, values in statement.steps(rows):
-            self.connection.execute(text, values)
+        statement.run(self.connection.execute, rows)
 
     def clear_slice(self) -> bool:
         """Delete for a few milliseconds from what is dead; whether anything is left."""

@@ -3,7 +3,7 @@
 Those that read pages are in read_statements.py. This module knows the schema and nothing of connections or threads.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -34,14 +34,14 @@ class Rows:
         self._text = text
         self._texts: dict[int, str] = {}
 
-    def steps(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
-        """Text and values of each step: as few as the sizes allow, and little Python between two of them."""
+    def run(self, execute: Callable[[str, list[Any]], object], rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run the statement for all rows, in as few steps as the sizes allow, and little Python between two of them."""
         left = iter(rows)
         while some := list(islice(left, self.rows_max)):
             size, text = self.sized(len(some))
             values = list(chain.from_iterable(some))
             values += self.nothing * (size - len(some))
-            yield text, values
+            execute(text, values)
 
     def sized(self, rows: int) -> tuple[int, str]:
         """The size to take for so many rows, at most `rows_max`, and its text."""

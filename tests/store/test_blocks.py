@@ -288,7 +288,7 @@ def test_what_is_remembered_is_of_queues_that_have_blocks(store: SqliteStore) ->
     assert blocks._queues == {3}
 
 
-def test_a_look_at_one_message_reads_few_blocks(store: SqliteStore) -> None:
+def test_who_deletes_one_message_reads_few_blocks(store: SqliteStore) -> None:
     """However many there are, of a queue or of others."""
     commit = Commits(store)
     for first in range(1, 20_000, 1000):
@@ -406,9 +406,9 @@ class History:
         elif kind == "move":
             self.commit(lambda batch: [self._move(batch, each, queue, n) for each in some[:5]])
         else:
-            self.commit(lambda batch: (self.commit_sends_first(batch, queue), batch.drop_generation(queue + 10)))
+            self.commit(lambda batch: (self._fill(batch, queue), batch.drop_generation(queue + 10)))
 
-    def commit_sends_first(self, batch: Batch, queue: int) -> None:
+    def _fill(self, batch: Batch, queue: int) -> None:
         for _ in range(20):
             batch.add_message(replace(self._message(0), queue=queue + 10))
 
