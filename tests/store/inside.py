@@ -1,10 +1,13 @@
-"""What several tests need of the inside of a store: the connection that writes, a database that is none, a commit log's batches."""
+"""What several tests need of the inside of a store: the connection that writes, a database that is none, batches in a row."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from broker.store.base import Store
 from broker.store.batch import Batch
+from broker.store.changes import MessageRow
 from broker.store.commit_log import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message
@@ -45,3 +48,36 @@ def sends(number: int, body: bytes = b"body") -> Batch:
 def numbers(directory: Path, after: int = 0, secret: bytes = SECRET) -> list[int]:
     """Those of the batches in a commit log that follow one."""
     return [batch.number for batch in read_commits(str(directory), secret).after(after)]
+
+
+def rows_in(store: SqliteStore, table: str) -> int:
+    """Of what is flushed."""
+    store.checkpoint()
+    (count,) = connection_of(store).execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
+class Commits:
+    """Commits one batch after the other, each flushed as a transaction of its own, or with those after it."""
+
+    def __init__(self, *stores: Store) -> None:
+        self._stores = stores
+        self.number = 0
+        self.flushes = True
+
+    def __call__(self, fill: Callable[[Batch], object]) -> None:
+        self.number += 1
+        batch = Batch(self.number)
+        fill(batch)
+        for store in self._stores:
+            store.commit(batch)
+            if self.flushes:
+                store.checkpoint()
+
+
+def send(*rows: MessageRow) -> Callable[[Batch], object]:
+    return lambda batch: [batch.add_message(row) for row in rows]
+
+
+def delete(*numbers: int, queue: int = 1) -> Callable[[Batch], object]:
+    return lambda batch: [batch.delete_message(n, queue) for n in numbers]

@@ -1,26 +1,18 @@
-"""Waiting messages that the database keeps many to a row: every read answers as if each had a row of its own."""
+"""Waiting messages that the database keeps many to a row: which they are, and how they are taken out."""
 
-import asyncio
 import sqlite3
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from broker.store import read_statements as sql
-from broker.store.base import CommitUncertain, Page, Store, StoredMessage, StoreError
+from broker.store.base import CommitUncertain, StoreError
 from broker.store.batch import Batch
-from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
-from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
+from broker.store.blocks import BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
+from broker.store.changes import LANE_LATER, MessageRow, MoveRow
 from broker.store.sqlite import SqliteStore
-from tests.core.dict_store import DictStore
 from tests.store.conformance import PLENTY, counters, ids, lease, message, present, read
-from tests.store.inside import connection_of
+from tests.store.inside import Commits, connection_of, delete, rows_in, send
 
 
 @pytest.fixture
@@ -29,39 +21,6 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.open()
     yield store
     store.close()
-
-
-def rows_in(store: SqliteStore, table: str) -> int:
-    """Of what is flushed."""
-    store.checkpoint()
-    (count,) = connection_of(store).execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(count)
-
-
-class Commits:
-    """Commits one batch after the other, each flushed as a transaction of its own, or with those after it."""
-
-    def __init__(self, *stores: Store) -> None:
-        self._stores = stores
-        self.number = 0
-        self.flushes = True
-
-    def __call__(self, fill: Callable[[Batch], object]) -> None:
-        self.number += 1
-        batch = Batch(self.number)
-        fill(batch)
-        for store in self._stores:
-            store.commit(batch)
-            if self.flushes:
-                store.checkpoint()
-
-
-def send(*rows: MessageRow) -> Callable[[Batch], object]:
-    return lambda batch: [batch.add_message(row) for row in rows]
-
-
-def delete(*numbers: int, queue: int = 1) -> Callable[[Batch], object]:
-    return lambda batch: [batch.delete_message(n, queue) for n in numbers]
 
 
 # ---- What makes a block
@@ -306,171 +265,3 @@ def test_who_deletes_one_message_reads_few_blocks(store: SqliteStore) -> None:
     connection.set_progress_handler(None, 0)
     assert 10_000 not in present(store)
     assert steps < 100
-
-
-# ---- Reads
-
-
-def test_a_page_merges_rows_and_blocks(store: SqliteStore) -> None:
-    commit = Commits(store)
-    commit(send(*(message(n, group="g" if n % 10 == 0 else None) for n in range(1, 201))))
-    commit(lambda batch: [batch.set_lease(lease(n, 5)) for n in (11, 12)])
-    page = read(store.scan(1, 7, skip_groups=(), unleased=True, limit=9, bytes_max=PLENTY))
-    assert (ids(page), page.more) == ([8, 9, 10, 13, 14, 15, 16, 17, 18], True)
-    page = read(store.scan(1, 7, skip_groups=("g",), unleased=False, limit=6, bytes_max=PLENTY))
-    assert ([row.id for row in page.rows], [row.leased for row in page.rows]) == (
-        [8, 9, 11, 12, 13, 14],
-        [False, False, True, True, False, False],
-    )
-    page = read(store.oldest(1, LANE_READY, limit=12))
-    assert (ids(page), page.rows[0].body) == ([*range(1, 13)], None)
-    assert ids(read(store.oldest(1, LANE_LATER, limit=12))) == []
-
-
-def test_a_page_goes_on_where_the_rest_of_a_block_was_taken_out(store: SqliteStore) -> None:
-    commit = Commits(store)
-    commit(send(*(message(n) for n in range(1, 129))))
-    commit(delete(63, 64))
-    for bytes_max in (0, 1, PLENTY):
-        page = read(store.scan(1, 62, skip_groups=(), unleased=True, limit=1, bytes_max=bytes_max))
-        assert (ids(page), page.more) == ([65], True)
-
-
-@pytest.mark.parametrize("bytes_max", [0, 1, 1000, 1001, 64_000, 1 << 20])
-def test_a_page_of_blocks_has_as_many_bytes_as_one_of_rows(store: SqliteStore, bytes_max: int) -> None:
-    rows = [message(n, body=b"x" * 990, content=b"y" * 10) for n in range(1, 201)]
-    Commits(store)(send(*rows))
-    for after in (0, 5, 63, 64, 190):
-        for page in (
-            read(store.scan(1, after, skip_groups=(), unleased=True, limit=500, bytes_max=bytes_max)),
-            read(store.look(1, after, limit=500, bytes_max=bytes_max)),
-        ):
-            fit = min(200 - after, max(1, -(-bytes_max // 1000)))
-            assert (ids(page), page.more) == ([*range(after + 1, after + fit + 1)], after + fit < 200)
-
-
-@pytest.mark.parametrize("count", [BLOCKS_PER_PAGE, BLOCKS_PER_PAGE + 1, 3 * BLOCKS_PER_PAGE])
-def test_a_page_of_many_small_blocks_says_that_there_is_more(store: SqliteStore, count: int) -> None:
-    commit = Commits(store)
-    for n in range(count):
-        commit(send(*(message(n * MESSAGES_MIN + each) for each in range(1, MESSAGES_MIN + 1))))
-    page = read(store.scan(1, 0, skip_groups=(), unleased=True, limit=9999, bytes_max=PLENTY))
-    assert (len(page.rows), page.more) == (MESSAGES_MIN * BLOCKS_PER_PAGE, count > BLOCKS_PER_PAGE)
-    assert present(store) == [*range(1, MESSAGES_MIN * count + 1)]
-
-
-def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
-    """Few rows among many blocks: each page would read them all, and most of them again and again."""
-    commit = Commits(store)
-    for first in range(1, 100 * MESSAGES_MAX, MESSAGES_MAX):
-        commit(send(*(message(n, group="g" if n == first else None) for n in range(first, first + MESSAGES_MAX))))
-    statement = sql.SCAN[0, True].replace("length(found.content)", "looked(found.content)")
-    connection = connection_of(store)
-    looked: list[bytes] = []
-    connection.create_function("looked", 1, lambda content: looked.append(content) or len(content))
-    values = {"queue": 1, "after": 0, "limit": 1000, "bytes_max": PLENTY, "blocks_max": BLOCKS_PER_PAGE}
-    connection.execute(statement, values).fetchall()
-    assert BLOCKS_PER_PAGE <= len(set(looked)) <= BLOCKS_PER_PAGE + 1
-    assert present(store) == [*range(1, 100 * MESSAGES_MAX + 1)]
-
-
-KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "drop")
-STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
-
-
-class History:
-    """Random changes, as an engine might make them, on the store and on one in plain dictionaries."""
-
-    def __init__(self, store: Store) -> None:
-        self.plain = DictStore()
-        self.commit = Commits(store, self.plain)
-        self.next = 1
-        self.generation = 4  # of the queues 1, 2 and 3
-
-    def step(self, kind: str, n: int) -> None:
-        self.commit.flushes = n % 5 < 3
-        queue = 1 + n % 3
-        waiting = sorted(row.id for row in self.plain.rows.values() if row.queue == queue)
-        at = n % max(1, len(waiting))
-        some = waiting[at : at + 1 + n % 90]
-        if kind == "send":
-            self.commit(send(*(self._message(n) for _ in range(n % 150))))
-        elif kind == "send one":
-            self.commit(send(self._message(n)))
-        elif kind == "delete":
-            self.commit(delete(*some, queue=queue))
-        elif kind == "delete all":
-            self.commit(delete(*waiting, queue=queue))
-        elif kind == "lease":
-            self.commit(lambda batch: [batch.set_lease(lease(each, n + each, queue)) for each in some[:9]])
-        elif kind == "move":
-            self.commit(lambda batch: [self._move(batch, each, queue, n) for each in some[:5]])
-        else:
-            self.commit(lambda batch: (self._fill(batch, queue), batch.drop_generation(queue + 10)))
-
-    def _fill(self, batch: Batch, queue: int) -> None:
-        for _ in range(20):
-            batch.add_message(replace(self._message(0), queue=queue + 10))
-
-    def _message(self, n: int) -> MessageRow:
-        number, self.next = self.next, self.next + 1
-        kind = (number * 7919 + n) % 23
-        row = message(number, 1 + (number + n // 7) % 3)
-        if kind == 0:
-            return replace(row, group="g")
-        if kind == 1:
-            return replace(row, lane=LANE_LATER)
-        return replace(row, body=b"b" * (10_000 if kind == 2 else kind))
-
-    def _move(self, batch: Batch, number: int, queue: int, n: int) -> None:
-        target = 1 + (queue + n % 2) % 3
-        batch.set_lease(lease(number, n, queue))
-        batch.move_message(MoveRow(number, target, LANE_LATER, number, n, queue))
-
-
-def all_pages(page_after: Callable[[int], Awaitable[Page]], place: Callable[[StoredMessage], int]) -> list[Any]:
-    async def pages() -> list[StoredMessage]:
-        rows: list[StoredMessage] = []
-        while True:
-            page = await page_after(place(rows[-1]) if rows else 0)
-            rows += page.rows
-            assert page.rows or not page.more
-            if not page.more:
-                return rows
-
-    return asyncio.run(pages())
-
-
-@settings(max_examples=60, deadline=None)
-@given(STEPS, st.integers(1, 200), st.sampled_from([1, 700, 70_000]), st.booleans())
-def test_every_read_is_the_same_as_without_blocks(
-    steps: list[tuple[str, int]], limit: int, bytes_max: int, unleased: bool
-) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        store = SqliteStore(directory, synchronous="off")
-        store.open()
-        history = History(store)
-        for kind, n in steps:
-            history.step(kind, n)
-        for queue in (1, 2, 3):
-            for skip_groups in ((), ("g",), ("g", "h")):
-                given_: dict[str, Any] = {"skip_groups": skip_groups, "unleased": unleased, "bytes_max": bytes_max}
-                assert all_pages(
-                    lambda after, q=queue, g=given_: store.scan(q, after, limit=limit, **g), lambda row: row.order
-                ) == all_pages(
-                    lambda after, q=queue, g=given_: history.plain.scan(q, after, limit=9999, **g),
-                    lambda row: row.order,
-                )
-            assert all_pages(
-                lambda after, q=queue: store.look(q, after, limit=limit, bytes_max=bytes_max), lambda row: row.id
-            ) == all_pages(
-                lambda after, q=queue: history.plain.look(q, after, limit=limit, bytes_max=PLENTY), lambda row: row.id
-            )
-            for lane in (LANE_READY, LANE_LATER):
-                found, expected = (read(s.oldest(queue, lane, limit=limit)) for s in (store, history.plain))
-                assert found.rows == expected.rows[: len(found.rows)]
-                assert found.more == (len(found.rows) < len(expected.rows) or expected.more)
-            timed: dict[str, Any] = {"content_until_ms": PLENTY, "limit": 9999, "bytes_max": PLENTY}
-            found, expected = (read(s.timed(queue, (0, 0), **timed)) for s in (store, history.plain))
-            assert found.rows == expected.rows
-        store.close()
