@@ -43,6 +43,8 @@ def obstacle() -> str:
 
 
 OBSTACLE: Final = obstacle()
+# No other library takes the place of one of our functions: they are called, or inlined, without a look at the linker's table.
+OWN_CALLS: Final = ("-fvisibility=hidden", "-fno-semantic-interposition")
 
 
 def extensions() -> list[Extension]:
@@ -57,6 +59,9 @@ def extensions() -> list[Extension]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     modules = [f"{name.replace('.', '/')}.py" for name in project["tool"]["pombo"]["compiled"]]
     compiled: list[Extension] = mypycify([*MYPY, *modules], opt_level="2", debug_level="0", group_name="pombo")
+    if sys.platform != "win32":
+        for extension in compiled:
+            extension.extra_compile_args += OWN_CALLS
     return compiled
 
 
