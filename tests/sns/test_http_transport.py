@@ -9,7 +9,8 @@ import pytest
 from broker.services.sns.names import TopicName
 from broker.services.sns.outbox import Outcome
 from broker.services.sns.outgoing import Outgoing
-from broker.services.sns.topic import Subscription, SubscriptionRecord
+from broker.services.sns.records import SubscriptionRecord
+from broker.services.sns.topic import Subscription
 from broker.services.sns.transport.http import HttpTransport
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

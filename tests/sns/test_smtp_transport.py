@@ -11,7 +11,8 @@ import pytest
 from broker.services.sns.names import TopicName
 from broker.services.sns.outbox import ATTEMPT_MS, Outcome
 from broker.services.sns.outgoing import Outgoing
-from broker.services.sns.topic import Subscription, SubscriptionRecord
+from broker.services.sns.records import SubscriptionRecord
+from broker.services.sns.topic import Subscription
 from broker.services.sns.transport import smtp
 from broker.services.sns.transport.smtp import SmtpTransport
 from tests.sns.mail_server import mail_server

@@ -1,7 +1,8 @@
 """What is derived of a subscription's attributes is worked out when they change, and not when another's do."""
 
 from broker.services.sns.names import TopicName
-from broker.services.sns.topic import Subscription, SubscriptionRecord, Topic, TopicRecord
+from broker.services.sns.records import SubscriptionRecord, TopicRecord
+from broker.services.sns.topic import Subscription, Topic
 from tests.core.bench import Bench
 
 NAME = TopicName("000000000000", "us-east-1", "t")

@@ -8,8 +8,9 @@ import pytest
 
 from broker.services.sns import publication as publication_module
 from broker.services.sns.names import TopicName
-from broker.services.sns.publication import Groundwork, Publication, Published
-from broker.services.sns.topic import Topic, TopicRecord
+from broker.services.sns.publication import Groundwork, Publication
+from broker.services.sns.records import Published, TopicRecord
+from broker.services.sns.topic import Topic
 from tests.core.bench import Bench
 
 NAME = TopicName("000000000000", "us-east-1", "t")

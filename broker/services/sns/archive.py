@@ -7,7 +7,8 @@ import msgspec
 
 from broker.services.sns.deliveries import internal_message
 from broker.services.sns.plan import Plan
-from broker.services.sns.publication import Publication, Published
+from broker.services.sns.publication import Publication
+from broker.services.sns.records import Published
 from broker.services.sns.topic import archive_settings
 
 _encoder = msgspec.msgpack.Encoder()

@@ -4,11 +4,11 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 import orjson
 
 from broker.core.content import Attribute
 from broker.services.sns.errors import InvalidParameter, ParameterValueInvalid
+from broker.services.sns.message_shapes import MessageAttributeValue
 from broker.services.sns.topic import MESSAGE_BYTES_DEFAULT, Topic
 
 _SUBJECT_MAX: Final = 100
@@ -18,12 +18,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _KINDS: Final = ("String", "Number", "Binary")
 _FIFO_ID: Final = re.compile(r"[!-~]{1,128}")
 _STRUCTURE: Final = "Message Structure - "
-
-
-class MessageAttributeValue(msgspec.Struct, rename="pascal", kw_only=True):
-    data_type: str
-    string_value: str | None = None
-    binary_value: bytes | None = None
 
 
 class Given(Protocol):

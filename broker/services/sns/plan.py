@@ -21,14 +21,6 @@ from broker.services.sns.state import Topics
 from broker.services.sns.topic import Subscription
 
 SENDER: Final = "AIDAIT2UOQQY3AUEKVGXU"  # the SenderId of what SNS sends to queues on AWS
-FAMILIES: Final = {
-    "http": "HTTP",
-    "https": "HTTP",
-    "sqs": "SQS",
-    "lambda": "Lambda",
-    "firehose": "Firehose",
-    "application": "Application",
-}
 _ATTRIBUTES_MAX: Final = 10
 _log = logging.getLogger("pombo.sns")
 
@@ -187,10 +179,9 @@ class Plan:
         response: str | None = None,
     ) -> None:
         """A record of how a delivery went, if the topic asks for records of such."""
-        family = FAMILIES.get(subscription.protocol)
-        if family is None or subscription.topic is None:
+        wanted = None if subscription.topic is None else subscription.topic.feedback.get(subscription.protocol)
+        if wanted is None:
             return
-        wanted = subscription.topic.feedback(family)
         if status == "SUCCESS":
             if not wanted.success or not self._sampled(wanted.success_percent):
                 return

@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-import msgspec
-
 from broker.core.admission import Body
 from broker.core.content import Attribute
 from broker.services.filtering.policy import FilterInput, FilterPolicy
 from broker.services.sns.envelope import Envelope, LambdaEvent, Notification, Signature, timestamp_text
+from broker.services.sns.records import Published
 from broker.services.sns.signatures import notification_text
 from broker.services.sns.topic import SignatureVersion, Subscription, Topic
 
-SEQUENCE_BASE: Final = 10_000_000_000_000_000_000  # 20 digits, as AWS's
 _REPLAYED: Final = Attribute("Replayed", "String", b"true")
+
+
+def sequence_number(order: int) -> str:
+    """The 20-digit SequenceNumber of a FIFO topic's message; grows with its place."""
+    return f"1{order:019d}"
 
 
 class Judgement(NamedTuple):
@@ -38,22 +41,6 @@ class Unprepared(Exception):
         self.version = version
         self.texts = texts
         self.judgements = judgements
-
-
-class Published(msgspec.Struct, frozen=True, array_like=True):
-    """All of a message that outlives its publishing: what an archive keeps."""
-
-    message_id: str
-    message: str
-    at_ms: int
-    subject: str | None = None
-    attributes: tuple[Attribute, ...] = ()
-    by_protocol: dict[str, str] | None = None  # MessageStructure=json: the texts, "default" among them
-    group: str | None = None
-    deduplication_id: str | None = None
-    order: int | None = None  # FIFO topics: its place
-    trace_header: str | None = None
-    base_url: str = ""  # of links, when it is replayed
 
 
 class Groundwork(NamedTuple):
@@ -140,7 +127,7 @@ class Publication:
     @property
     def sequence_number(self) -> str | None:
         order = self.published.order
-        return None if order is None else str(SEQUENCE_BASE + order)
+        return None if order is None else sequence_number(order)
 
     def signature(self, protocol: str) -> Signature | None:
         """Of the message for a protocol; None for a FIFO topic, and where it is yet to be signed."""

@@ -1,41 +1,29 @@
 """Publish and PublishBatch."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 
 from broker.errors import AwsError
 from broker.services.context import Call
-from broker.services.operation import QueryName
-from broker.services.sns.batches import BatchResultErrorEntry, check_entries, failed
+from broker.services.sns.batches import check_entries, failed
 from broker.services.sns.direct import publish_to_endpoint, publish_to_phone
 from broker.services.sns.errors import BatchRequestTooLong, InvalidParameter
-from broker.services.sns.message_rules import MessageAttributeValue, draft, require_fifo_ids, size
+from broker.services.sns.message_rules import draft, require_fifo_ids, size
+from broker.services.sns.message_shapes import (
+    PublishBatchRequest,
+    PublishBatchRequestEntry,
+    PublishBatchResult,
+    PublishBatchResultEntry,
+    PublishRequest,
+    PublishResult,
+)
 from broker.services.sns.names import read_topic_arn
 from broker.services.sns.publishing import Accepted, publish_all
 from broker.services.sns.service import SERVICE
 from broker.services.sns.state import Topics
 
 _ENDPOINT = ":endpoint/"
-MessageAttributes = Annotated[dict[str, MessageAttributeValue], QueryName("MessageAttributes", "Name", "Value")]
-
-
-class PublishRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    topic_arn: str | None = None
-    target_arn: str | None = None
-    phone_number: str | None = None
-    message: str
-    subject: str | None = None
-    message_structure: str | None = None
-    message_attributes: MessageAttributes | None = None
-    message_deduplication_id: str | None = None
-    message_group_id: str | None = None
-
-
-class PublishResult(msgspec.Struct, rename="pascal", kw_only=True):
-    message_id: str
-    sequence_number: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @SERVICE.operation("Publish", PublishRequest, PublishResult, at_queue=False)
@@ -56,32 +44,6 @@ async def publish(call: Call, request: PublishRequest) -> PublishResult:
     if isinstance(accepted, AwsError):
         raise accepted
     return _result(accepted)
-
-
-class PublishBatchRequestEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    message: str
-    subject: str | None = None
-    message_structure: str | None = None
-    message_attributes: MessageAttributes | None = None
-    message_deduplication_id: str | None = None
-    message_group_id: str | None = None
-
-
-class PublishBatchRequest(msgspec.Struct, rename="pascal", kw_only=True):
-    topic_arn: str
-    publish_batch_request_entries: list[PublishBatchRequestEntry] | None = None
-
-
-class PublishBatchResultEntry(msgspec.Struct, rename="pascal", kw_only=True):
-    id: str
-    message_id: str
-    sequence_number: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class PublishBatchResult(msgspec.Struct, rename="pascal", kw_only=True):
-    successful: list[PublishBatchResultEntry]
-    failed: list[BatchResultErrorEntry]
 
 
 @SERVICE.operation("PublishBatch", PublishBatchRequest, PublishBatchResult, at_queue=False)

@@ -18,7 +18,8 @@ from broker.services.sns.delivery import BY_PROTOCOL
 from broker.services.sns.message_rules import Draft
 from broker.services.sns.names import TopicName
 from broker.services.sns.plan import Plan
-from broker.services.sns.publication import SEQUENCE_BASE, Groundwork, Judgement, Publication, Published, Unprepared
+from broker.services.sns.publication import Groundwork, Judgement, Publication, Unprepared, sequence_number
+from broker.services.sns.records import Published
 from broker.services.sns.signer import Signer
 from broker.services.sns.state import Topics
 from broker.services.sns.topic import Topic
@@ -182,4 +183,4 @@ def _published(topics: Topics, topic: Topic, message_id: str, draft: Draft, at_m
 
 
 def _accepted(message_id: str, order: int | None) -> Accepted:
-    return Accepted(message_id, None if order is None else str(SEQUENCE_BASE + order))
+    return Accepted(message_id, None if order is None else sequence_number(order))

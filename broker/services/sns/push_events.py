@@ -12,7 +12,8 @@ import orjson
 from broker.errors import AwsError
 from broker.services.context import Call
 from broker.services.sns.envelope import timestamp_text
-from broker.services.sns.message_rules import MessageAttributeValue, draft
+from broker.services.sns.message_rules import draft
+from broker.services.sns.message_shapes import MessageAttributeValue
 from broker.services.sns.names import read_topic_arn
 from broker.services.sns.publishing import publish_all
 

@@ -13,8 +13,9 @@ from broker.services.sns import archive
 from broker.services.sns.delivery import BY_PROTOCOL
 from broker.services.sns.plan import Plan
 from broker.services.sns.publication import Groundwork, Publication
+from broker.services.sns.records import Replay
 from broker.services.sns.state import Topics
-from broker.services.sns.topic import ARCHIVE_DAY_MS, Replay, Subscription
+from broker.services.sns.topic import ARCHIVE_DAY_MS, Subscription
 from broker.store.base import Page, Recovered, StoreError
 
 _PAGE = 100

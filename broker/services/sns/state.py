@@ -13,7 +13,8 @@ from broker.services.runtime import Runtime
 from broker.services.sns.errors import NotFound
 from broker.services.sns.names import TopicName
 from broker.services.sns.paging import page_after
-from broker.services.sns.topic import Subscription, SubscriptionRecord, Topic, TopicRecord
+from broker.services.sns.records import SubscriptionRecord, TopicRecord
+from broker.services.sns.topic import Subscription, Topic
 from broker.store.base import Recovered
 
 TOPIC_KIND: Final = "sns-topic"

@@ -14,7 +14,8 @@ from broker.services.filtering.policy import Scope, compile_filter
 from broker.services.filtering.refused import PolicyRefused
 from broker.services.sns.delivery_policy import check_subscription_policy, effective_json
 from broker.services.sns.errors import InvalidParameter
-from broker.services.sns.topic import Replay, Subscription, Topic
+from broker.services.sns.records import Replay
+from broker.services.sns.topic import Subscription, Topic
 
 NAMES: Final = (
     "DeliveryPolicy",

@@ -12,11 +12,12 @@ from broker.services.sns.names import TopicName, read_endpoint_arn, read_subscri
 from broker.services.sns.paging import PAGE, cut_page, read_token
 from broker.services.sns.policy_limits import check_policy_counts
 from broker.services.sns.push_state import Platforms
+from broker.services.sns.records import SubscriptionRecord
 from broker.services.sns.replay import Replays
 from broker.services.sns.service import SERVICE
 from broker.services.sns.state import Topics
 from broker.services.sns.subscription_attributes import check_change, check_new, read_replay, shown
-from broker.services.sns.topic import Subscription, SubscriptionRecord, Topic
+from broker.services.sns.topic import Subscription, Topic
 from broker.services.sns.topic_attributes import check_large
 from broker.services.sns.topics import AttributesResult
 

@@ -1,9 +1,8 @@
-"""A topic and a subscription: the records that the store keeps, and what is derived from them once, when they change."""
+"""A topic and a subscription in memory: their records, and what is derived from these once, when they change."""
 
 import re
 from typing import Final, Literal, NamedTuple
 
-import msgspec
 import orjson
 
 from broker.core.deduplication import Deduplication
@@ -11,63 +10,42 @@ from broker.core.ledger import Ledger
 from broker.core.settings import QueueName, QueueSettings, queue_name_of_arn
 from broker.services.filtering.policy import FilterPolicy, Scope, compile_filter
 from broker.services.sns.delivery_policy import EffectivePolicy, effective
-from broker.services.sns.names import TopicName
+from broker.services.sns.records import SubscriptionRecord, TopicRecord
 
 MESSAGE_BYTES_DEFAULT: Final = 262_144
 ARCHIVE_DAY_MS: Final = 86_400_000
+_FEEDBACK_FAMILIES: Final = {  # as the attributes of deliveries' status are named, by protocol
+    "http": "HTTP",
+    "https": "HTTP",
+    "sqs": "SQS",
+    "lambda": "Lambda",
+    "firehose": "Firehose",
+    "application": "Application",
+}
 
 _PASSWORD: Final = re.compile(r"^(https?://[^/?#@:]*:)[^/?#@]+@")
 
-ReplayStatus = Literal["Pending", "In progress", "Completed", "Failed"]
 SignatureVersion = Literal["1", "2"]
 
 
-class TopicRecord(msgspec.Struct):
-    """What the store keeps of a topic. `attributes`: those that were set, as they were written."""
-
-    name: TopicName
-    number: int  # its identity in the deduplication window
-    created_at_ms: int
-    attributes: dict[str, str]
-    tags: dict[str, str]
-    deleted: int = 0  # subscriptions that it once had
-    data_protection_policy: str | None = None
-    archived_since_ms: int = 0  # when its archive began; 0: it has none
-
-
-class Replay(msgspec.Struct):
-    """How far the replay of a topic's archive to one subscription has come."""
-
-    status: ReplayStatus
-    from_ms: int
-    to_ms: int | None  # None: it catches up with what is published
-    after_id: int = 0  # the archived message that was replayed last
-
-
-class SubscriptionRecord(msgspec.Struct):
-    """What the store keeps of a subscription. `attributes`: those that were set, as they were written."""
-
-    arn: str
-    topic: TopicName
-    protocol: str
-    endpoint: str
-    owner: str
-    attributes: dict[str, str]
-    confirmed: bool
-    token: str
-    token_until_ms: int
-    authenticated: bool = False  # whether its confirmation was signed
-    authenticate_on_unsubscribe: bool = False
-    ended: bool = False  # unsubscribed; kept until its last message has left
-    replay: Replay | None = None
-
-
 class Feedback(NamedTuple):
-    """Which deliveries of one protocol family a topic wants records of."""
+    """Which deliveries of a protocol a topic wants records of."""
 
     success: bool
     success_percent: int
     failure: bool
+
+
+def _feedback(attributes: dict[str, str]) -> dict[str, Feedback]:
+    """Of the protocols that have records wanted of them."""
+    wanted: dict[str, Feedback] = {}
+    for protocol, family in _FEEDBACK_FAMILIES.items():
+        success = bool(attributes.get(f"{family}SuccessFeedbackRoleArn"))
+        failure = bool(attributes.get(f"{family}FailureFeedbackRoleArn"))
+        if success or failure:
+            percent = int(attributes.get(f"{family}SuccessFeedbackSampleRate") or 0)
+            wanted[protocol] = Feedback(success, percent, failure)
+    return wanted
 
 
 class Topic:
@@ -83,6 +61,7 @@ class Topic:
         "message_bytes_max",
         "signature_version",
         "archive_days",
+        "feedback",
         "archived_in_batch",
         "subscriptions",
         "deduplication",
@@ -107,20 +86,12 @@ class Topic:
         self.signature_version: SignatureVersion = "2" if given.get("SignatureVersion") == "2" else "1"
         archive = given.get("ArchivePolicy")
         self.archive_days = int(orjson.loads(archive)["MessageRetentionPeriod"]) if archive else 0
+        self.feedback = _feedback(given)
 
     @property
     def archive_queue(self) -> str:
         """The internal queue that holds the archive."""
         return f"sns/archive/{self.record.number}"
-
-    def feedback(self, family: str) -> Feedback:
-        """`family`: HTTP, SQS, Lambda, Firehose or Application."""
-        given = self.record.attributes
-        return Feedback(
-            bool(given.get(f"{family}SuccessFeedbackRoleArn")),
-            int(given.get(f"{family}SuccessFeedbackSampleRate") or 0),
-            bool(given.get(f"{family}FailureFeedbackRoleArn")),
-        )
 
 
 def archive_settings(topic: Topic) -> QueueSettings:
