@@ -75,6 +75,24 @@ class Batch:
             and not self.resources  # records may be large, and are rare
         )
 
+    def bodies_once(self) -> tuple[list[MessageRow], list[int]]:
+        """The messages that arrive, and the places of those that stand without their body: it is that of the one before, as with
+        copies for a topic's queues.
+        """
+        rows: list[MessageRow] = []
+        places: list[int] = []
+        body: bytes | None = None
+        for row in self.messages.values():
+            if row.body is body:
+                places.append(len(rows))
+                row = MessageRow(
+                    row.id, row.queue, row.lane, row.order, row.group, row.enqueued_at_ms, row.content, b""
+                )
+            else:
+                body = row.body
+            rows.append(row)
+        return rows, places
+
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""
         self.messages[row.id] = row

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from broker.store.batch import SMALL_BYTES, Batch
 from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
@@ -66,6 +67,9 @@ class _Record(msgspec.Struct, array_like=True):
     forgotten: dict[int, int]
     resources: list[tuple[tuple[str, str], bytes | None]]
     dropped: list[int]
+    repeated: list[
+        int
+    ] = []  # the messages, by their places, whose body is that of the one before; none before schema step 7
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -196,10 +200,11 @@ class CommitLog:
 
 
 def _record(batch: Batch, seed: int) -> bytes:
+    messages, repeated = batch.bodies_once()
     payload = _encode(
         _Record(
             batch.message_time_ms,
-            list(batch.messages.values()),
+            messages,
             list(batch.leases.values()),
             list(batch.moves.values()),
             batch.deleted,
@@ -208,6 +213,7 @@ def _record(batch: Batch, seed: int) -> bytes:
             batch.forgotten,
             list(batch.resources.items()),
             batch.dropped,
+            repeated,
         )
     )
     head = _HEAD.pack(batch.number, len(payload))
@@ -263,6 +269,8 @@ def _batch(number: int, payload: bytes) -> Batch:
     record = _decode(payload)
     batch = Batch(number)
     batch.message_time_ms = record.message_time_ms
+    for place in record.repeated:
+        record.messages[place] = replace(record.messages[place], body=record.messages[place - 1].body)
     batch.messages = {row.id: row for row in record.messages}
     batch.leases = {row.id: row for row in record.leases}
     batch.moves = {row.id: row for row in record.moves}

@@ -181,3 +181,7 @@ CREATE TABLE block_content (
     contents BLOB NOT NULL,
     bodies BLOB NOT NULL
 );
+
+-- step 7: a topic's message once in a record of the commit log
+
+-- No table changes. A version that does not know of it would take the copies for empty, and must not open the database.

@@ -63,6 +63,15 @@ def test_what_an_earlier_version_wrote_is_read() -> None:
     assert contents(commit_log._batch(7, record)) == contents(expected)
 
 
+def test_a_body_that_several_queues_got_is_written_once(log: CommitLog, tmp_path: Path) -> None:
+    batch = Batch(1)
+    shared, other = bytes(range(256)) * 40, bytes(range(255, -1, -1)) * 40
+    for number, body in enumerate((shared, shared, other, shared, shared, shared), 1):
+        batch.add_message(message(number, queue=number, body=body, content=b"content %d" % number))
+    assert log.append(batch) < 3 * len(shared) + 1_000
+    assert [contents(each) for each in read_commits(str(tmp_path), SECRET).after(0)] == [contents(batch)]
+
+
 def test_only_what_follows_is_read(log: CommitLog, tmp_path: Path) -> None:
     for number in (4, 5, 6):
         log.append(sends(number))
