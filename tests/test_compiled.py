@@ -41,6 +41,17 @@ def test_no_integer_is_longer_than_a_compiled_one(module: str) -> None:
             assert node.right.value < 62
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_coroutine_waits_while_it_handles_an_exception(module: str) -> None:
+    """The exception would stay the thread's, and be the context of every later one: each a little slower than the one before."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    handlers = [
+        step for each in ast.walk(tree) if isinstance(each, ast.Try) for step in (*each.handlers, *each.finalbody)
+    ]
+    waits = ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncFor | ast.AsyncWith
+    assert not [found.lineno for step in handlers for found in ast.walk(step) if isinstance(found, waits)]
+
+
 def test_a_sequence_number_leaves_nothing_behind() -> None:
     sequence_number(1 << 40)
     before = sys.getallocatedblocks()

@@ -52,17 +52,24 @@ async def publish_all(call: Call, name: TopicName, writes: Sequence[Write]) -> l
     while True:
         try:
             return await call.runtime.call(_publish, call, name, writes, prepared, groundwork)
-        except Unprepared as unprepared:
-            if unprepared.texts:
-                signatures = await signer.sign(list(unprepared.texts), unprepared.version)
-                signed = {(unprepared.version, text): signature for text, signature in signatures.items()}
-                groundwork = groundwork._replace(
-                    certificate_url=signer.certificate_url(call.base_url),
-                    signatures={**groundwork.signatures, **signed},
-                )
-            if unprepared.judgements:
-                verdicts = await asyncio.to_thread(_judge, unprepared.judgements)
-                groundwork = groundwork._replace(verdicts={**groundwork.verdicts, **verdicts})
+        except Unprepared as error:
+            unprepared = error.with_traceback(None)
+        groundwork = await _prepare(call, signer, unprepared, groundwork)
+
+
+async def _prepare(call: Call, signer: Signer, unprepared: Unprepared, groundwork: Groundwork) -> Groundwork:
+    """The groundwork with what was lacking."""
+    if unprepared.texts:
+        signatures = await signer.sign(list(unprepared.texts), unprepared.version)
+        signed = {(unprepared.version, text): signature for text, signature in signatures.items()}
+        groundwork = groundwork._replace(
+            certificate_url=signer.certificate_url(call.base_url),
+            signatures={**groundwork.signatures, **signed},
+        )
+    if unprepared.judgements:
+        verdicts = await asyncio.to_thread(_judge, unprepared.judgements)
+        groundwork = groundwork._replace(verdicts={**groundwork.verdicts, **verdicts})
+    return groundwork
 
 
 def _judge(judgements: Sequence[Judgement]) -> dict[tuple[FilterPolicy, str, str], bool]:
