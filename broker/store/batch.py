@@ -75,23 +75,26 @@ class Batch:
             and not self.resources  # records may be large, and are rare
         )
 
-    def bodies_once(self) -> tuple[list[MessageRow], list[int]]:
-        """The messages that arrive, and the places of those that stand without their body: it is that of the one before, as with
-        copies for a topic's queues.
+    def bodies_once(self) -> tuple[list[MessageRow], list[int], int]:
+        """The messages that arrive, the places of those that stand without their body, and the bytes left out.
+
+        It is the body of the one before, as with the copies that a topic's queues get.
         """
         rows: list[MessageRow] = []
         places: list[int] = []
+        left_out = 0
         body: bytes | None = None
         for row in self.messages.values():
             if row.body is body:
                 places.append(len(rows))
+                left_out += len(row.body)
                 row = MessageRow(
                     row.id, row.queue, row.lane, row.order, row.group, row.enqueued_at_ms, row.content, b""
                 )
             else:
                 body = row.body
             rows.append(row)
-        return rows, places
+        return rows, places, left_out
 
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""

@@ -29,6 +29,8 @@ from broker.store.segment import Segment
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 # Changes of a segment: what a start has to bring into the database is bounded, however small they are.
 SEGMENT_ROWS: Final = 65_536
+# Likewise of bodies that are written once for several messages, and that the database has for each.
+SEGMENT_LEFT_OUT_BYTES: Final = 4 * SEGMENT_BYTES
 _SMALL_BYTES: Final = 2 * SMALL_BYTES  # at most, as a record
 _WORTH_SHRINKING_BYTES: Final = 1024 * 1024
 _LENGTH_AT_FIRST_BYTES: Final = 1024 * 1024  # of the first segment: one or two milliseconds of a start
@@ -99,6 +101,7 @@ class CommitLog:
         self._current = 0
         self._offset = 0
         self._rows = 0
+        self._left_out = 0  # bytes of repeated bodies
         self._lengthening: threading.Thread | None = None
         self._lengthens = synced  # the disk is waited for, so that it matters
         self._gives_way = (
@@ -111,11 +114,18 @@ class CommitLog:
     @property
     def has_room(self) -> bool:
         """Whether a small batch fits without a wait for another segment."""
-        return self._offset + _SMALL_BYTES <= SEGMENT_BYTES and self._rows < SEGMENT_ROWS
+        return self._offset + _SMALL_BYTES <= SEGMENT_BYTES and not self._holds_enough()
+
+    def _holds_enough(self) -> bool:
+        """Whether the segment in use is full, however long it is."""
+        return self._rows >= SEGMENT_ROWS or self._left_out >= SEGMENT_LEFT_OUT_BYTES
 
     def append(self, batch: Batch) -> int:
-        """Make a batch durable; the bytes it took. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
-        record = _record(batch, self._seed)
+        """Make a batch durable; the bytes that it comes to, with every body that is written once for several messages.
+
+        Raises CommitFailed where nothing of it remains, CommitUncertain otherwise.
+        """
+        record, left_out = _record(batch, self._seed)
         if self._lengthens and self._offset > _FEW_BYTES:
             self._lengthen_other()
         if self._offset and self._goes_on_before(len(record)):
@@ -125,12 +135,13 @@ class CommitLog:
         segment.newest = batch.number
         self._offset += len(record)
         self._rows += batch.rows
-        return len(record)
+        self._left_out += left_out
+        return len(record) + left_out
 
     def _goes_on_before(self, size: int) -> bool:
         """Whether a record of this size belongs into the other segment."""
         end = self._offset + size
-        if end > SEGMENT_BYTES or self._rows >= SEGMENT_ROWS:
+        if end > SEGMENT_BYTES or self._holds_enough():
             return True
         other = self._segments[1 - self._current]
         grows = end > self._segments[self._current].size
@@ -145,7 +156,7 @@ class CommitLog:
         with self._turn:
             if other.size > SEGMENT_BYTES:  # one large batch
                 other.cut(SEGMENT_BYTES)
-            self._current, self._offset, self._rows = 1 - self._current, 0, 0
+            self._current, self._offset, self._rows, self._left_out = 1 - self._current, 0, 0, 0
 
     def shrink(self) -> bool:
         """On a full disk: give back what the segment holds that is not in use; whether it was much. From any thread."""
@@ -199,8 +210,8 @@ class CommitLog:
                 os.unlink(segment.path)
 
 
-def _record(batch: Batch, seed: int) -> bytes:
-    messages, repeated = batch.bodies_once()
+def _record(batch: Batch, seed: int) -> tuple[bytes, int]:
+    messages, repeated, left_out = batch.bodies_once()
     payload = _encode(
         _Record(
             batch.message_time_ms,
@@ -217,7 +228,7 @@ def _record(batch: Batch, seed: int) -> bytes:
         )
     )
     head = _HEAD.pack(batch.number, len(payload))
-    return b"".join((_CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head, seed))), head, payload))
+    return b"".join((_CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head, seed))), head, payload)), left_out
 
 
 class Commits:

@@ -41,7 +41,7 @@ class Flusher:
         self._durable = batch_number  # there for good
         self._waiting: list[Batch] = []
         self._taken: list[Batch] = []  # being written
-        self._bytes = 0  # of what waits, in the commit log
+        self._bytes = 0  # of what waits, in the database, about
         self._taken_bytes = 0
         self._rows = 0
         self._arrivals = 0
@@ -66,7 +66,7 @@ class Flusher:
 
     @property
     def waiting_bytes(self) -> int:
-        """How much waits, in the commit log's bytes."""
+        """How much waits, as `add` was told."""
         return self._bytes + (self._taken_bytes if self._taken else 0)
 
     @property
@@ -75,7 +75,7 @@ class Flusher:
         return self._bytes < FLUSH_BYTES and self._rows < FLUSH_ROWS
 
     def add(self, batch: Batch, size: int) -> None:
-        """A batch is in the commit log, where it takes `size` bytes. Waits where the database is far behind."""
+        """A batch is in the commit log, and will take about `size` bytes of the database. Waits where that is far behind."""
         with self._changed:
             if not self._waiting:
                 self._due_at_s = process_time_s() + _LAG_S
