@@ -69,9 +69,8 @@ class _Record(msgspec.Struct, array_like=True):
     forgotten: dict[int, int]
     resources: list[tuple[tuple[str, str], bytes | None]]
     dropped: list[int]
-    repeated: list[
-        int
-    ] = []  # the messages, by their places, whose body is that of the one before; none before schema step 7
+    # The messages, by their places, whose body is that of the one before; none before schema step 7.
+    repeated: list[int] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
