@@ -1,5 +1,6 @@
 """What all queues of a broker share: time, numbers, the open batch, and the memory budget."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,10 +31,12 @@ class Journal(Protocol):
     def room_for_messages(self) -> bool: ...
 
 
-class Counted(Protocol):
-    """A queue, as far as sealing a batch concerns it."""
+class Counted:
+    """A queue, as far as sealing a batch concerns it. Not a protocol: compiled code finds a class's methods by their places."""
 
-    def counters(self) -> CounterRow: ...
+    @abstractmethod
+    def counters(self) -> CounterRow:
+        """What a batch carries of it."""
 
 
 class Listing:

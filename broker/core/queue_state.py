@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from broker.core import limits
 from broker.core.absent import Read
 from broker.core.deadlines import Deadline
-from broker.core.ledger import Ledger, Listing
+from broker.core.ledger import Counted, Ledger, Listing
 from broker.core.message import Message
 from broker.core.settings import QueueName, QueueSettings
 from broker.core.waiting import Waiter
@@ -29,7 +29,7 @@ class Counts(NamedTuple):
     delayed: int
 
 
-class QueueState:
+class QueueState(Counted):
     """See the module's text."""
 
     def __init__(

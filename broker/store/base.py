@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from broker.store.batch import Batch
 from broker.store.changes import CounterRow, DeduplicationRow
+from broker.store.counters import unpack_counters
 
 
 class StoreError(Exception):
@@ -85,7 +86,7 @@ class Recovered:
     def with_batch(self, batch: Batch) -> "Recovered":
         """What it is with one more batch, or with one that it holds already."""
         resources = self.resources | batch.resources
-        counters = self.counters | batch.counters
+        counters = self.counters | {queue: unpack_counters(packed) for queue, packed in batch.counters.items()}
         return Recovered(
             batch_number=max(self.batch_number, batch.number),
             message_time_ms=max(self.message_time_ms, batch.message_time_ms),

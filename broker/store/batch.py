@@ -6,6 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from broker.store.changes import CounterRow, LeaseRow, MessageRow, MoveRow
+from broker.store.counters import pack_counters
 from broker.store.entries import Packed, pack_facts
 
 SMALL_ROWS: Final = 2_048
@@ -36,7 +37,7 @@ class Batch:
         self.leases: dict[int, LeaseRow] = {}
         self.moves: dict[int, MoveRow] = {}
         self.deleted: dict[int, int] = {}  # message ids that the store may hold -> the queue it has them for
-        self.counters: dict[int, CounterRow] = {}
+        self.counters: dict[int, bytes] = {}  # queue -> packed
         self.deduplication: dict[int, Packed] = {}  # queue number -> accepted IDs
         self.forgotten: dict[int, int] = {}  # queue number -> deduplication entries up to this order have expired
         self.resources: dict[tuple[str, str], bytes | None] = {}  # (kind, key) -> record, None: deleted
@@ -126,7 +127,7 @@ class Batch:
             self.deleted[message_id] = queue if moved is None else moved.source
 
     def set_counters(self, row: CounterRow) -> None:
-        self.counters[row.queue] = row
+        self.counters[row.queue] = pack_counters(row)
 
     def add_deduplication(self, queue: int, digest: bytes, order: int, sent_at_ms: int, message_id: str) -> None:
         """A deduplication ID was accepted, after all others of `queue` (a queue's number). See DeduplicationRow."""

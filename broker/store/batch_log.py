@@ -12,6 +12,7 @@ import msgspec
 
 from broker.store.batch import Batch
 from broker.store.changes import CounterRow
+from broker.store.counters import pack_counters
 
 _QUEUES_MAX: Final = 1024
 _BATCHES_MAX: Final = 256
@@ -20,7 +21,7 @@ _BATCHES_MAX: Final = 256
 class _Entry(msgspec.Struct, array_like=True):
     """What a batch's row holds."""
 
-    counters: list[CounterRow]
+    counters: dict[int, bytes] | list[CounterRow]  # row by row: before schema step 7
     dropped: list[int]
 
 
@@ -32,7 +33,7 @@ class BatchLog:
     """The writer's memory of it. `message_time_ms`: the newest that was committed."""
 
     def __init__(self) -> None:
-        self.counters: dict[int, CounterRow] = {}
+        self.counters: dict[int, bytes] = {}  # queue -> packed
         self.message_time_ms = 0
         self._batches = 0
 
@@ -41,8 +42,11 @@ class BatchLog:
         self.counters.clear()
         self.message_time_ms = self._batches = newest = 0
         for number, message_time_ms, log in rows:
-            entry = _decoder.decode(log) if log else _Entry([], [])
-            self._add(entry.counters, entry.dropped, message_time_ms)
+            entry = _decoder.decode(log) if log else _Entry({}, [])
+            counters = entry.counters
+            if not isinstance(counters, dict):
+                counters = {row.queue: pack_counters(row) for row in counters}
+            self._add(counters, entry.dropped, message_time_ms)
             newest = number
         return newest
 
@@ -50,29 +54,26 @@ class BatchLog:
         """The batch's row."""
         log = b""
         if batch.counters or batch.dropped:
-            log = _encode(_Entry(list(batch.counters.values()), batch.dropped))
+            log = _encode(_Entry(batch.counters, batch.dropped))
         return batch.number, max(self.message_time_ms, batch.message_time_ms), log
 
     def full_with(self, batch: Batch) -> bool:
         """Whether everything should go to the counters' table in this batch's transaction."""
         return self._batches >= _BATCHES_MAX or len(self.counters) + len(batch.counters) > _QUEUES_MAX
 
-    def older_than(self, batch: Batch) -> list[CounterRow]:
+    def older_than(self, batch: Batch) -> list[tuple[int, bytes]]:
         """The counters that the table takes then: the batch's own, and what it drops, are in its row."""
-        return [
-            row for queue, row in self.counters.items() if queue not in batch.counters and queue not in batch.dropped
-        ]
+        return [row for row in self.counters.items() if row[0] not in batch.counters and row[0] not in batch.dropped]
 
     def committed(self, batch: Batch, *, emptied: bool) -> None:
         """The batch is on disk; `emptied`: with it, all counters that the log held."""
         if emptied:
             self.counters.clear()
             self._batches = 0
-        self._add(batch.counters.values(), batch.dropped, batch.message_time_ms)
+        self._add(batch.counters, batch.dropped, batch.message_time_ms)
 
-    def _add(self, counters: Iterable[CounterRow], dropped: Iterable[int], message_time_ms: int) -> None:
-        for row in counters:
-            self.counters[row.queue] = row
+    def _add(self, counters: dict[int, bytes], dropped: Iterable[int], message_time_ms: int) -> None:
+        self.counters.update(counters)
         for queue in dropped:
             self.counters.pop(queue, None)
         self.message_time_ms = max(self.message_time_ms, message_time_ms)

@@ -64,7 +64,7 @@ class _Record(msgspec.Struct, array_like=True):
     leases: list[LeaseRow]
     moves: list[MoveRow]
     deleted: dict[int, int] | list[int]  # without their queues: before schema step 6
-    counters: list[CounterRow]
+    counters: dict[int, bytes] | list[CounterRow]  # row by row: before schema step 7
     deduplication: dict[int, Packed] | list[DeduplicationRow]  # one by one: before schema step 5
     forgotten: dict[int, int]
     resources: list[tuple[tuple[str, str], bytes | None]]
@@ -218,7 +218,7 @@ def _record(batch: Batch, seed: int) -> tuple[bytes, int]:
             list(batch.leases.values()),
             list(batch.moves.values()),
             batch.deleted,
-            list(batch.counters.values()),
+            batch.counters,
             batch.deduplication,
             batch.forgotten,
             list(batch.resources.items()),
@@ -285,7 +285,11 @@ def _batch(number: int, payload: bytes) -> Batch:
     batch.leases = {row.id: row for row in record.leases}
     batch.moves = {row.id: row for row in record.moves}
     batch.deleted = record.deleted if isinstance(record.deleted, dict) else dict.fromkeys(record.deleted, 0)
-    batch.counters = {row.queue: row for row in record.counters}
+    if isinstance(record.counters, dict):
+        batch.counters = record.counters
+    else:
+        for counters in record.counters:
+            batch.set_counters(counters)
     if isinstance(record.deduplication, dict):
         batch.deduplication = record.deduplication
     else:

@@ -13,6 +13,8 @@ from importlib import resources
 from typing import Final
 
 from broker.store.base import StoreError, StoreUnusable
+from broker.store.changes import CounterRow
+from broker.store.counters import pack_counters
 from broker.store.directory import sync_path
 from broker.store.entries import pack_facts
 
@@ -166,6 +168,21 @@ def publish(part: str, path: str) -> None:
 def _add_functions(connection: sqlite3.Connection) -> None:
     """What the steps call that SQLite has not."""
     connection.create_function("pack_facts", 3, pack_facts, deterministic=True)
+    connection.create_function("pack_counters", 8, _pack_counters, deterministic=True)
+
+
+def _pack_counters(
+    queue: int,
+    messages: int,
+    in_flight: int,
+    delayed: int,
+    settled_at_ms: int,
+    scan_from: int,
+    oldest_ms: int,
+    grouped: int,
+) -> bytes:
+    row = CounterRow(queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, bool(grouped))
+    return pack_counters(row)
 
 
 def _run(connection: sqlite3.Connection, step: str) -> None:

@@ -182,6 +182,19 @@ CREATE TABLE block_content (
     bodies BLOB NOT NULL
 );
 
--- step 7: a topic's message once in a record of the commit log
+-- step 7: a queue's counters as one value, and a topic's message once in a record of the commit log
 
--- No table changes. A version that does not know of it would take the copies for empty, and must not open the database.
+-- `packed` holds what the columns were, in their order (see counters.py). A version that does not know of the commit log's new records
+-- would take a topic's copies for empty, and must not open the database.
+ALTER TABLE counters RENAME TO counters_by_column;
+
+CREATE TABLE counters (
+    queue INTEGER PRIMARY KEY,
+    packed BLOB NOT NULL
+);
+
+INSERT INTO counters (queue, packed)
+SELECT queue, pack_counters(queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped)
+FROM counters_by_column;
+
+DROP TABLE counters_by_column;

@@ -10,9 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import msgspec
-from msgspec.structs import astuple
-
 from broker.clock import process_time_s
 from broker.store import statements as sql
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
@@ -20,7 +17,8 @@ from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
 from broker.store.block_writer import BlockWriter
 from broker.store.blocks import Arrangement, arranged
-from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow, MoveRow
+from broker.store.changes import LANE_READY, LeaseRow, MessageRow, MoveRow
+from broker.store.counters import unpack_counters
 from broker.store.entries import rows_of
 from broker.store.stretches import Stretches
 
@@ -68,10 +66,8 @@ class Writer:
         recovered = Recovered(batch_number=batch_number, message_time_ms=self._log.message_time_ms, secret=secret)
         for kind, key, record in execute(sql.READ_RESOURCES):
             recovered.resources[kind, key] = record
-        for *counters, grouped in execute(sql.READ_COUNTERS):
-            row = msgspec.convert((*counters, bool(grouped)), CounterRow)
-            recovered.counters[row.queue] = row
-        recovered.counters.update(self._log.counters)
+        packed = dict(execute(sql.READ_COUNTERS)) | self._log.counters
+        recovered.counters.update((queue, unpack_counters(counters)) for queue, counters in packed.items())
         self._blocks.recover()
         return recovered
 
@@ -96,7 +92,7 @@ class Writer:
             self._write(batch)
             self.connection.execute(sql.PUT_BATCH, self._log.row(batch))
             if full:
-                self._put(sql.PUT_COUNTERS, map(astuple, self._log.older_than(batch)))
+                self._put(sql.PUT_COUNTERS, self._log.older_than(batch))
                 self.connection.execute(sql.DELETE_BATCHES, (batch.number,))
         self._log.committed(batch, emptied=full)
         self._blocks.committed(batch)

@@ -131,9 +131,7 @@ WITHOUT_BLOCKS: Final = (
 # A batch's own row. The oldest rows, whose counters have been written to their table, go.
 PUT_BATCH: Final = "INSERT OR REPLACE INTO batch (number, message_time_ms, log) VALUES (?, ?, ?)"
 DELETE_BATCHES: Final = "DELETE FROM batch WHERE number < ?"
-PUT_COUNTERS: Final = _put(
-    "counters", "queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped"
-)
+PUT_COUNTERS: Final = _put("counters", "queue, packed")
 DELETE_COUNTERS: Final = _delete("counters", "queue")
 PUT_ACCEPTED: Final = _put("accepted", "queue, first, last, newest_ms, digests, facts")
 PUT_RESOURCE: Final = _put("resource", "kind, key, record")
@@ -159,9 +157,7 @@ GRANT: Final = "UPDATE meta SET granted = granted + ? RETURNING granted"
 READ_META: Final = "SELECT secret FROM meta"
 READ_BATCHES: Final = "SELECT number, message_time_ms, log FROM batch ORDER BY number"
 READ_RESOURCES: Final = "SELECT kind, key, record FROM resource"
-READ_COUNTERS: Final = (
-    "SELECT queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, grouped FROM counters"
-)
+READ_COUNTERS: Final = "SELECT queue, packed FROM counters"
 
 # Each is found from the one before: a queue has many blocks.
 QUEUES_WITH_BLOCKS: Final = """

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
 from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
+from broker.store.counters import unpack_counters
 from broker.store.entries import entry_at
 
 
@@ -57,7 +58,7 @@ class DictStore:
             row = self.rows.pop(message_id, None)
             assert row is None or queue == row.queue
             self.leases.pop(message_id, None)
-        self.counters.update(batch.counters)
+        self.counters.update((queue, unpack_counters(packed)) for queue, packed in batch.counters.items())
         for queue, (digests, facts) in batch.deduplication.items():
             self.entries += [entry_at(queue, bytes(digests), bytes(facts), n) for n in range(len(digests) // 16)]
         for queue, up_to in batch.forgotten.items():
