@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from broker.store import batch_log
 from broker.store.base import Recovered
 from broker.store.batch import Batch
 from broker.store.changes import CounterRow
+from broker.store.counters import unpack_counters
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters
 from tests.store.inside import connection_of
@@ -96,3 +98,17 @@ def test_a_dropped_generation_never_comes_back(store: SqliteStore, before: int, 
         commit(store, number, counters(2, messages=number))
     assert set(store.recover().counters) == {2, 3}
     assert set(reopened(store).counters) == {2, 3}
+
+
+def test_what_earlier_versions_wrote_is_read() -> None:
+    """Before schema step 7 a batch's row held its counters one by one."""
+    log = batch_log.BatchLog()
+    newest = log.restore(
+        [
+            (1, 5, msgspec.msgpack.encode([[counters(1, messages=1), counters(2), counters(3)], []])),
+            (2, 6, msgspec.msgpack.encode([[counters(1, messages=2)], [3]])),
+        ]
+    )
+    assert (newest, log.message_time_ms) == (2, 6)
+    found = {queue: unpack_counters(packed) for queue, packed in log.counters.items()}
+    assert found == {1: counters(1, messages=2), 2: counters(2)}

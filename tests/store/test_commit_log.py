@@ -51,13 +51,14 @@ def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
 
 
 def test_what_an_earlier_version_wrote_is_read() -> None:
-    """A log of schema step 4: entries one by one, moves and deletes without the queue that they concern."""
+    """A log of schema step 4: entries and counters one by one, moves and deletes without the queue that they concern."""
     rows = [DeduplicationRow(1, 5, b"a" * 16, 100, "id-a"), DeduplicationRow(2, 6, b"b" * 16, 101, "id-b")]
-    record = msgspec.msgpack.encode([5_000, [], [], [[4, 2, 1, 9, 9]], [11], [], rows, {}, [], []])
+    record = msgspec.msgpack.encode([5_000, [], [], [[4, 2, 1, 9, 9]], [11], [counters(1)], rows, {}, [], []])
     expected = Batch(7)
     expected.message_time_ms = 5_000
     expected.move_message(MoveRow(4, 2, 1, 9, 9, 0))
     expected.delete_message(11, 0)
+    expected.set_counters(counters(1))
     for row in rows:
         accept(expected, row)
     assert contents(commit_log._batch(7, record)) == contents(expected)
