@@ -11,8 +11,7 @@ from typing import Final
 import msgspec
 
 from broker.store.batch import Batch
-from broker.store.changes import CounterRow
-from broker.store.counters import pack_counters
+from broker.store.counters import Written, packed_counters
 
 _QUEUES_MAX: Final = 1024
 _BATCHES_MAX: Final = 256
@@ -21,7 +20,7 @@ _BATCHES_MAX: Final = 256
 class _Entry(msgspec.Struct, array_like=True):
     """What a batch's row holds."""
 
-    counters: dict[int, bytes] | list[CounterRow]  # row by row: before schema step 7
+    counters: Written
     dropped: list[int]
 
 
@@ -43,10 +42,7 @@ class BatchLog:
         self.message_time_ms = self._batches = newest = 0
         for number, message_time_ms, log in rows:
             entry = _decoder.decode(log) if log else _Entry({}, [])
-            counters = entry.counters
-            if not isinstance(counters, dict):
-                counters = {row.queue: pack_counters(row) for row in counters}
-            self._add(counters, entry.dropped, message_time_ms)
+            self._add(packed_counters(entry.counters), entry.dropped, message_time_ms)
             newest = number
         return newest
 

@@ -21,7 +21,8 @@ import msgspec
 from msgspec.structs import replace
 
 from broker.store.batch import SMALL_BYTES, Batch
-from broker.store.changes import CounterRow, DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.changes import DeduplicationRow, LeaseRow, MessageRow, MoveRow
+from broker.store.counters import Written, packed_counters
 from broker.store.directory import SEGMENT_NAMES
 from broker.store.entries import Packed
 from broker.store.segment import Segment
@@ -64,7 +65,7 @@ class _Record(msgspec.Struct, array_like=True):
     leases: list[LeaseRow]
     moves: list[MoveRow]
     deleted: dict[int, int] | list[int]  # without their queues: before schema step 6
-    counters: dict[int, bytes] | list[CounterRow]  # row by row: before schema step 7
+    counters: Written
     deduplication: dict[int, Packed] | list[DeduplicationRow]  # one by one: before schema step 5
     forgotten: dict[int, int]
     resources: list[tuple[tuple[str, str], bytes | None]]
@@ -285,11 +286,7 @@ def _batch(number: int, payload: bytes) -> Batch:
     batch.leases = {row.id: row for row in record.leases}
     batch.moves = {row.id: row for row in record.moves}
     batch.deleted = record.deleted if isinstance(record.deleted, dict) else dict.fromkeys(record.deleted, 0)
-    if isinstance(record.counters, dict):
-        batch.counters = record.counters
-    else:
-        for counters in record.counters:
-            batch.set_counters(counters)
+    batch.counters = packed_counters(record.counters)
     if isinstance(record.deduplication, dict):
         batch.deduplication = record.deduplication
     else:

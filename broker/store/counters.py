@@ -10,6 +10,8 @@ import msgspec
 
 from broker.store.changes import CounterRow
 
+Written = dict[int, bytes] | list[CounterRow]  # in a log: by queue; row by row before schema step 7
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(CounterRow).decode
 
@@ -17,6 +19,11 @@ _decode: Final = msgspec.msgpack.Decoder(CounterRow).decode
 def pack_counters(row: CounterRow) -> bytes:
     """The stored form of a queue's counters."""
     return _encode(row)
+
+
+def packed_counters(written: Written) -> dict[int, bytes]:
+    """What a log holds, by queue."""
+    return written if isinstance(written, dict) else {row.queue: pack_counters(row) for row in written}
 
 
 def unpack_counters(packed: bytes) -> CounterRow:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Final
 
+import msgspec
+
 from broker.store.base import StoreError, StoreUnusable
 from broker.store.changes import CounterRow
 from broker.store.counters import pack_counters
@@ -171,18 +173,9 @@ def _add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("pack_counters", 8, _pack_counters, deterministic=True)
 
 
-def _pack_counters(
-    queue: int,
-    messages: int,
-    in_flight: int,
-    delayed: int,
-    settled_at_ms: int,
-    scan_from: int,
-    oldest_ms: int,
-    grouped: int,
-) -> bytes:
-    row = CounterRow(queue, messages, in_flight, delayed, settled_at_ms, scan_from, oldest_ms, bool(grouped))
-    return pack_counters(row)
+def _pack_counters(*columns: int) -> bytes:
+    *numbers, grouped = columns
+    return pack_counters(msgspec.convert((*numbers, bool(grouped)), CounterRow))
 
 
 def _run(connection: sqlite3.Connection, step: str) -> None:

@@ -69,9 +69,7 @@ def test_a_body_that_several_queues_got_is_written_once(log: CommitLog, tmp_path
     shared, other = bytes(range(256)) * 40, bytes(range(255, -1, -1)) * 40
     for number, body in enumerate((shared, shared, other, shared, shared, shared), 1):
         batch.add_message(message(number, queue=number, body=body, content=b"content %d" % number))
-    assert log.append(batch) > 6 * len(
-        shared
-    )  # what the database will have of it: that is what flushes are measured by
+    assert log.append(batch) > 6 * len(shared)  # flushes are measured by what the database will have of it
     written = (tmp_path / SEGMENT_NAMES[0]).read_bytes()
     assert (written.count(shared), written.count(other)) == (2, 1)
     assert [contents(each) for each in read_commits(str(tmp_path), SECRET).after(0)] == [contents(batch)]
