@@ -158,7 +158,15 @@ class Store(Protocol):
         ...
 
     async def group(
-        self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
+        self,
+        queue: int,
+        group: str,
+        after_order: int,
+        *,
+        unleased: bool,
+        limit: int,
+        bytes_max: int,
+        contains: int | None = None,
     ) -> Page:
         """Like scan, for one message group alone. LANE_READY only."""
         ...
@@ -185,7 +193,7 @@ class Store(Protocol):
     async def messages(self, ids: tuple[int, ...], *, content: bool) -> Page:
         """The messages with these ids that exist, in id order, whichever queue or generation they belong to.
 
-        All that have a lease or a message group, or are in LANE_LATER; others need not be found.
+        All that have a lease, or are in LANE_LATER; others need not be found.
         """
         ...
 

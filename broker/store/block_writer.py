@@ -14,14 +14,16 @@ import msgspec
 from broker.store import statements as sql
 from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
-from broker.store.blocks import HEAD_BYTES, Block, written
+from broker.store.blocks import HEAD_BYTES, Block, GroupNames, group_names, written
 from broker.store.changes import MessageRow
+from broker.store.read_statements import CONTENT_OF_BLOCKS
 
 _CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
 # Of a block that has fewer messages than one in so many, the rest gets rows: it would keep the space of all.
 _SPARSE: Final = 8
 # Numbers of messages that are no further apart are looked for together. What lies between is read and passed over.
 _GAP: Final = 512
+_PLACES: Final = list[tuple[int, int, int, int, int, GroupNames | None]]
 
 
 class BlockWriter:
@@ -43,14 +45,21 @@ class BlockWriter:
     def put(self, blocks: Sequence[tuple[int, Sequence[MessageRow]]]) -> None:
         """Write blocks, each with its stretch."""
         rows, contents = [], []
+        groups: dict[tuple[int, int], set[str]] = {}
         for stretch, block in blocks:
+            queue = block[0].queue
             row, content = written(block, stretch)
             rows.append(row)
             contents.append(content)
-            self._queues.add(block[0].queue)
-            self._emptied.discard(block[0].queue)
+            if names := group_names(block):
+                groups.setdefault((queue, stretch), set()).update(names)
+            self._queues.add(queue)
+            self._emptied.discard(queue)
         sql.PUT_BLOCK.run(self._connection.execute, rows)
         sql.PUT_BLOCK_CONTENT.run(self._connection.execute, contents)
+        if groups:
+            of_stretches = [(*stretch, sorted(names)) for stretch, names in groups.items()]
+            self._connection.execute(sql.PUT_BLOCK_GROUPS, (msgspec.json.encode(of_stretches).decode(),))
 
     def take_out(self, batch: Batch, put_rows: Callable[[list[tuple[int, MessageRow]]], None]) -> set[int]:
         """Take what the batch deletes, leases or moves out of the blocks that have it; the ids of what was in one.
@@ -65,7 +74,8 @@ class BlockWriter:
         deleted = batch.deleted
         kept: list[tuple[Block, list[int]]] = []  # what is to have rows of its own
         left: list[tuple[int, bytearray]] = []
-        gone: list[int] = []
+        fewer: list[tuple[int, str]] = []
+        gone: list[Block] = []
         for block, ids in self._found(wanted):
             places = block.take(ids)
             if not places:
@@ -81,13 +91,19 @@ class BlockWriter:
                 kept.append((block, stay))
             if waiting:
                 left.append((block.id, block.taken))
+                if names := block.names_left():
+                    fewer.append((block.id, names))
             else:
-                gone.append(block.id)
+                gone.append(block)
         for at in range(0, len(kept), _CONTENTS_AT_ONCE):
             self._put_rows_of(kept[at : at + _CONTENTS_AT_ONCE], put_rows)
         sql.TAKE_FROM_BLOCK.run(self._connection.execute, left)
+        sql.SET_BLOCK_GROUPS.run(self._connection.execute, fewer)
         if gone:
-            self._delete(gone)
+            self._delete(
+                [block.id for block in gone],
+                {(block.queue, block.stretch) for block in gone if block.names is not None},
+            )
             self._emptied = {queue for (queue,) in self._connection.execute(sql.WITHOUT_BLOCKS, (sql.keys([*wanted]),))}
         return taken
 
@@ -95,7 +111,9 @@ class BlockWriter:
         """Delete up to that many blocks of a dropped generation; whether there may be more."""
         found = self._connection.execute(sql.DROPPED_BLOCKS, (queue, count)).fetchall()
         if found:
-            self._delete([block_id for (block_id,) in found])
+            self._delete(
+                [block_id for block_id, _, _ in found], {(queue, stretch) for _, stretch, grouped in found if grouped}
+            )
         if len(found) == count:
             return True
         self._queues.discard(queue)
@@ -105,7 +123,7 @@ class BlockWriter:
         self, kept: list[tuple[Block, list[int]]], put_rows: Callable[[list[tuple[int, MessageRow]]], None]
     ) -> None:
         blocks = (sql.keys([block.id for block, _ in kept]),)
-        found = {row[0]: row for row in self._connection.execute(sql.CONTENT_OF_BLOCKS, blocks).fetchall()}
+        found = {row[0]: row for row in self._connection.execute(CONTENT_OF_BLOCKS, blocks).fetchall()}
         rows: list[tuple[int, MessageRow]] = []
         for block, places in kept:
             if block.id not in found:
@@ -133,22 +151,26 @@ class BlockWriter:
     def _found(self, wanted: dict[int, list[int]]) -> Iterator[tuple[Block, list[int]]]:
         """Blocks, each with those of the wanted messages that lie between its first and its last."""
         spans = msgspec.json.encode([span for queue, ids in wanted.items() for span in _spans(queue, ids)]).decode()
-        ((places, all_taken, all_heads),) = self._connection.execute(sql.BLOCKS_OF, (spans,)).fetchall()
-        at = 0
-        for block_id, queue, last, stretch, count in msgspec.json.decode(
-            places, type=list[tuple[int, int, int, int, int]]
-        ):
+        ((places, all_taken, all_heads, all_members),) = self._connection.execute(sql.BLOCKS_OF, (spans,)).fetchall()
+        at = members_at = 0
+        for block_id, queue, last, stretch, count, names in msgspec.json.decode(places, type=_PLACES):
             begin, at = at, at + count
+            members_begin, members_at = members_at, members_at + (0 if names is None else count)
             among = wanted[queue]
             ids = among[bisect_left(among, block_id) : bisect_right(among, last)]
             if ids:
                 heads = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES]
-                yield Block(block_id, queue, stretch, all_taken[begin:at], heads), ids
+                members = all_members[members_begin:members_at]
+                yield Block(block_id, queue, stretch, all_taken[begin:at], heads, names, members), ids
 
-    def _delete(self, blocks: list[int]) -> None:
+    def _delete(self, blocks: list[int], of_groups: set[tuple[int, int]]) -> None:
+        """Delete blocks. `of_groups`: (queue, stretch) of those that hold groups."""
         wanted = (sql.keys(blocks),)
         self._connection.execute(sql.DELETE_BLOCK, wanted)
         self._connection.execute(sql.DELETE_BLOCK_CONTENT, wanted)
+        if of_groups:
+            stretches = msgspec.json.encode(list(of_groups)).decode()
+            self._connection.execute(sql.DELETE_BLOCK_GROUPS, (stretches,))
 
 
 def _spans(queue: int, ids: list[int]) -> Iterator[tuple[int, int, int]]:

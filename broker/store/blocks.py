@@ -4,14 +4,21 @@ A row for each message costs the database a dozen touches of its trees on the wa
 make that way. So messages to which nothing has happened but their arrival are written in blocks: heads apart from contents and
 bodies, each as one value. What a batch then leases or moves is taken out of its block and gets rows of its own; what it deletes
 is only marked. A block goes as a whole when its last message was taken, or when few are left, which get rows then.
+
+A block says which message groups wait in it, and a byte of each message which is its own, so that reads pass over blocks without
+what they look for.
 """
 
 import struct
-from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import accumulate
-from operator import attrgetter
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, partial
+from itertools import accumulate, compress
+from operator import attrgetter, not_, or_
 from typing import Final
+
+import msgspec
 
 from broker.store.base import StoredMessage
 from broker.store.batch import Batch
@@ -26,11 +33,17 @@ _HEAD: Final = struct.Struct("<qqII")  # id, enqueued_at_ms, bytes of content, b
 HEAD_BYTES: Final = _HEAD.size
 
 Head = tuple[int, int, int, int]
-BlockRow = tuple[int, int, int, int, bytearray, bytes]
+BlockRow = tuple[int, int, int, int, bytearray, bytes, str, bytes]
 ContentRow = tuple[int, bytes, bytes]
+Waiting = tuple[list[StoredMessage], int]
 Arrangement = Callable[[Batch], tuple[list[MessageRow], list[list[MessageRow]]]]
 
+# The groups in a block, each at its place: None for messages without one, GONE for one of which nothing waits in it any more.
+GroupNames = list[str | int | None]
+GONE: Final = 0
+
 _by_id: Final = attrgetter("id")
+_by_group: Final = attrgetter("group")
 # A StoredMessage of all its fields in one tuple or list: the class itself takes three times as long.
 stored: Final = partial(tuple.__new__, StoredMessage)
 
@@ -42,7 +55,7 @@ def arranged(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
     leases = batch.leases
     for row in batch.messages.values():
         message_id = row.id
-        if row.group is not None or row.lane != LANE_READY or row.order != message_id or message_id in leases:
+        if row.lane != LANE_READY or row.order != message_id or message_id in leases:
             rows.append(row)
         elif (some := waiting.get(row.queue)) is not None:
             some.append(row)
@@ -83,8 +96,24 @@ def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, Conten
     bodies = [row.body for row in block]
     times = [row.enqueued_at_ms for row in block]
     heads = b"".join(map(_HEAD.pack, map(_by_id, block), times, map(len, contents), map(len, bodies)))
-    row = first.id, first.queue, last.id, stretch, bytearray(count), heads
+    names, members = _grouped(block)
+    row = first.id, first.queue, last.id, stretch, bytearray(count), heads, names, members
     return row, (first.id, b"".join(contents), b"".join(bodies))
+
+
+def group_names(block: Sequence[MessageRow]) -> list[str]:
+    """The groups that a block's messages belong to."""
+    return [name for name in dict.fromkeys(map(_by_group, block)) if name is not None]
+
+
+def _grouped(block: Sequence[MessageRow]) -> tuple[str, bytes]:
+    """What the block says of groups: their names as JSON, and each message's place among them. Empty where none has a group."""
+    groups = list(map(_by_group, block))
+    names = list(dict.fromkeys(groups))
+    if names == [None]:
+        return "", b""
+    place_of = {name: place for place, name in enumerate(names)}
+    return msgspec.json.encode(names).decode(), bytes(map(place_of.__getitem__, groups))
 
 
 def last_id(heads: bytes) -> int:
@@ -96,14 +125,25 @@ def last_id(heads: bytes) -> int:
 class Block:
     """A block as the database has it, without contents and bodies."""
 
-    __slots__ = ("id", "queue", "stretch", "taken", "heads")
+    __slots__ = ("id", "queue", "stretch", "taken", "heads", "names", "members")
 
-    def __init__(self, block_id: int, queue: int, stretch: int, taken: bytes, heads: bytes) -> None:
+    def __init__(
+        self,
+        block_id: int,
+        queue: int,
+        stretch: int,
+        taken: bytes,
+        heads: bytes,
+        names: GroupNames | None,
+        members: bytes,
+    ) -> None:
         self.id = block_id
         self.queue = queue
         self.stretch = stretch
         self.taken = bytearray(taken)
         self.heads: list[Head] = list(_HEAD.iter_unpack(heads))
+        self.names = names  # None: nothing in it has a group, and there are no members
+        self.members = members
 
     def take(self, wanted: list[int]) -> list[int]:
         """Mark those of these messages that are still in it; their places."""
@@ -128,6 +168,14 @@ class Block:
         """How many messages are in it."""
         return self.taken.count(0)
 
+    def names_left(self) -> str | None:
+        """The groups of what is in it, as JSON; None where they are those that were known."""
+        if self.names is None:
+            return None
+        left = set(compress(self.members, map(not_, self.taken)))
+        names = [name if place in left else GONE for place, name in enumerate(self.names)]
+        return None if names == self.names else msgspec.json.encode(names).decode()
+
     def rows(self, places: list[int], contents: bytes, bodies: bytes) -> list[MessageRow]:
         """The messages at these places, as they arrived."""
         content_ends = list(accumulate([head[2] for head in self.heads]))
@@ -137,27 +185,88 @@ class Block:
             message_id, enqueued_at_ms, content_bytes, body_bytes = self.heads[place]
             content = contents[content_ends[place] - content_bytes : content_ends[place]]
             body = bodies[body_ends[place] - body_bytes : body_ends[place]]
-            rows.append(MessageRow(message_id, self.queue, LANE_READY, message_id, None, enqueued_at_ms, content, body))
+            group = None if self.names is None else name_of(self.names[self.members[place]])
+            rows.append(
+                MessageRow(message_id, self.queue, LANE_READY, message_id, group, enqueued_at_ms, content, body)
+            )
         return rows
 
 
-def waiting(
-    queue: int, after: int, heads: bytes, contents: bytes | None, bodies: bytes | None, taken: bytes
-) -> tuple[list[StoredMessage], int]:
-    """What was not taken out of a block, beyond an id, and how many bytes that is. Without contents where a page has none."""
-    rows: list[StoredMessage] = []
-    content: bytes | None = None
-    body: bytes | None = None
-    content_at = body_at = size = 0
-    for was_taken, (message_id, enqueued_at_ms, content_bytes, body_bytes) in zip(
-        taken, _HEAD.iter_unpack(heads), strict=True
-    ):
-        content_end, body_end = content_at + content_bytes, body_at + body_bytes
-        if not was_taken and message_id > after:
+def name_of(name: str | int | None) -> str | None:
+    """The group that a name in a block stands for, of which something waits there."""
+    assert name is None or isinstance(name, str)
+    return name
+
+
+def without(taken: bytes, names: GroupNames, members: bytes, skipped: Collection[str]) -> bytes:
+    """`taken`, with messages of the skipped groups as if they were."""
+    passed = bytearray(256)
+    for place, name in enumerate(names):
+        if name in skipped:
+            passed[place] = 1
+    return bytes(map(or_, taken, members.translate(passed)))
+
+
+def only(taken: bytes, names: GroupNames, members: bytes, group: str) -> bytes:
+    """`taken`, with messages of all other groups as if they were."""
+    passed = bytearray(b"\1") * 256
+    passed[names.index(group)] = 0
+    return bytes(map(or_, taken, members.translate(passed)))
+
+
+class Opened:
+    """A block's messages, for pages. It holds for good: what happens to a block is said by `taken` alone."""
+
+    __slots__ = ("_ids", "_times", "_contents", "_content_ends", "_bodies", "_body_ends")
+
+    def __init__(self, heads: bytes, contents: bytes | None, bodies: bytes | None) -> None:
+        """Without contents and bodies where a page has none."""
+        state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
+        self._ids = state[::4]
+        self._times = state[1::4]
+        self._contents = contents
+        self._content_ends = [0, *accumulate(state[2::4])]
+        self._bodies = bodies
+        self._body_ends = [0, *accumulate(state[3::4])]
+
+    def waiting(self, queue: int, after: int, taken: bytes, names: GroupNames | None, members: bytes) -> Waiting:
+        """What was not taken out of it, beyond an id, and how many bytes that is."""
+        ids, times, contents, bodies = self._ids, self._times, self._contents, self._bodies
+        content_ends, body_ends = self._content_ends, self._body_ends
+        rows: list[StoredMessage] = []
+        group: str | None = None
+        content: bytes | None = None
+        body: bytes | None = None
+        size = 0
+        place = taken.find(0, bisect_right(ids, after))
+        while place >= 0:
+            message_id, enqueued_at_ms = ids[place], times[place]
             if contents is not None and bodies is not None:
-                content, body = contents[content_at:content_end], bodies[body_at:body_end]
-                size += content_bytes + body_bytes
-            state = message_id, queue, LANE_READY, message_id, None, enqueued_at_ms, False, 0, 0, 0, None, content, body
-            rows.append(stored(state))
-        content_at, body_at = content_end, body_end
-    return rows, size
+                content = contents[content_ends[place] : content_ends[place + 1]]
+                body = bodies[body_ends[place] : body_ends[place + 1]]
+                size += len(content) + len(body)
+            if names is not None:
+                group = name_of(names[members[place]])
+            row = message_id, queue, LANE_READY, message_id, group, enqueued_at_ms, False, 0, 0, 0, None, content, body
+            rows.append(stored(row))
+            place = taken.find(0, place + 1)
+        return rows, size
+
+
+@cache
+def _heads(count: int) -> struct.Struct:
+    """Those of so many messages, one after the other."""
+    return struct.Struct("<" + "qqII" * count)
+
+
+def arrivals(heads: bytes, taken: bytes, since_ms: int) -> tuple[Counter[int], bool]:
+    """How many of a block's messages were enqueued when, later than that; and whether its first was not.
+
+    Time grows with order.
+    """
+    first: Head = _HEAD.unpack_from(heads, 0)
+    last: Head = _HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)
+    if first[1] == last[1] and first[1] > since_ms:
+        return Counter({first[1]: taken.count(0)}), False
+    times = Counter(compress([head[1] for head in _HEAD.iter_unpack(heads)], map(not_, taken)))
+    return Counter({at_ms: count for at_ms, count in times.items() if at_ms > since_ms}), first[1] <= since_ms

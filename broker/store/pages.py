@@ -5,6 +5,7 @@ those in read_statements.py.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from broker.store.base import AcceptedPage, Page, StoredMessage
-from broker.store.blocks import last_id, stored, waiting
+from broker.store.blocks import Opened, Waiting, arrivals, last_id, stored, without
 from broker.store.entries import DIGEST_BYTES
 
 _NO_EDGE: Final = 1 << 63
@@ -59,52 +60,85 @@ class PackedPageCursor(Cursor):
     """Takes a page apart that is one row."""
 
     def fetchall(self) -> list[Any]:
-        ((batch_number, more, heads, contents, bodies, _),) = super().fetchall()
+        ((batch_number, more, heads, contents, bodies, *_),) = super().fetchall()
         self.close()
-        return [Page(batch_number, _unpacked(heads, contents, bodies), bool(more))]
+        return [Page(batch_number, unpacked(heads, contents, bodies), bool(more))]
 
 
 class BlocksPageCursor(Cursor):
-    """Merges a page of messages that have rows of their own with those in blocks, and reads no further than the page goes."""
+    """Merges a page of messages that have rows of their own with those in blocks, and reads no further than the page goes.
+
+    Where `skipped` is among the values, it is without those message groups.
+    """
 
     place_of: Callable[[StoredMessage], int] = attrgetter("order")
 
     def fetchall(self) -> list[Any]:
         place_of, limit, bytes_max = type(self).place_of, self.values["limit"], self.values["bytes_max"]
-        batch_number, more, heads, contents, bodies, _ = next(self)
-        rows = _unpacked(heads, contents, bodies)
-        edge = place_of(rows[-1]) if more else _NO_EDGE  # beyond it there may be more of either
-        in_blocks: list[StoredMessage] = []
-        more_blocks, size = False, 0
-        for _, follows, heads, contents, bodies, taken in self:
-            found, found_bytes = waiting(self.values["queue"], self.values["after"], heads, contents, bodies, taken)
-            in_blocks += found
-            more_blocks = bool(follows)
-            size += found_bytes
-            read_to = last_id(heads)
-            if len(in_blocks) >= limit or (size >= bytes_max and in_blocks) or read_to >= edge:
+        queue, after, skipped = self.values["queue"], self.values["after"], self.values.get("skipped")
+        batch_number, more, heads, contents, bodies, *_ = next(self)
+        rows = unpacked(heads, contents, bodies)
+        found = InBlocks()
+        for _, follows, heads, contents, bodies, taken, group_names, members in self:
+            names = None if group_names is None else orjson.loads(group_names)
+            if names is not None and skipped:
+                taken = without(taken, names, members, skipped)
+            found.add(Opened(heads, contents, bodies).waiting(queue, after, taken, names, members), last_id(heads))
+            found.more = bool(follows)
+            if found.fill(limit, bytes_max) or (more and found.read_to >= place_of(rows[-1])):
                 break
         self.close()
-        if in_blocks:
-            more = more or more_blocks
-            if more_blocks:
-                edge = min(edge, read_to)
-            if rows:
-                rows = sorted(rows + in_blocks, key=place_of)
-                while place_of(rows[-1]) > edge:
-                    rows.pop()
-            else:
-                rows = in_blocks
-            fit = _fitting(rows, limit, bytes_max)
-            if fit < len(rows):
-                rows, more = rows[:fit], True
-        return [Page(batch_number, rows, bool(more))]
+        return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))]
 
 
 class LookCursor(BlocksPageCursor):
     """The same where a page is in the order of ids."""
 
     place_of = attrgetter("id")
+
+
+class InBlocks:
+    """What a page finds in blocks."""
+
+    def __init__(self) -> None:
+        self.rows: list[StoredMessage] = []
+        self.size = 0
+        self.read_to = 0  # the id of the last message of the last block
+        self.more = False  # there may be more beyond it
+
+    def add(self, waiting: Waiting, read_to: int) -> None:
+        """The next block has these."""
+        rows, size = waiting
+        self.rows += rows
+        self.size += size
+        self.read_to = read_to
+
+    def fill(self, limit: int, bytes_max: int) -> bool:
+        """Whether they are enough for a page."""
+        return len(self.rows) >= limit or (self.size >= bytes_max and bool(self.rows))
+
+    def merged(
+        self,
+        rows: list[StoredMessage],
+        more: bool,
+        limit: int,
+        bytes_max: int,
+        place_of: Callable[[StoredMessage], int],
+    ) -> tuple[list[StoredMessage], bool]:
+        """The page, with messages that have rows of their own, and whether there is more. `more`: of those."""
+        if not self.rows:
+            return rows, more
+        edge = place_of(rows[-1]) if more else _NO_EDGE  # beyond it there may be more of either
+        if self.more:
+            edge = min(edge, self.read_to)
+        if rows:
+            rows = sorted(rows + self.rows, key=place_of)
+            while place_of(rows[-1]) > edge:
+                rows.pop()
+        else:
+            rows = self.rows
+        fit = _fitting(rows, limit, bytes_max)
+        return rows[:fit], more or self.more or fit < len(rows)
 
 
 def _fitting(rows: list[StoredMessage], limit: int, bytes_max: int) -> int:
@@ -118,7 +152,7 @@ def _fitting(rows: list[StoredMessage], limit: int, bytes_max: int) -> int:
     return min(limit, len(rows))
 
 
-def _unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> list[StoredMessage]:
+def unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> list[StoredMessage]:
     """Messages that have rows of their own. A page has the contents of all, of some, or of none."""
     rows: list[StoredMessage] = []
     content_at = body_at = 0
@@ -156,3 +190,27 @@ class AcceptedCursor(Cursor):
             size += len(digests)
         self.close()
         return [AcceptedPage(first, last, page_newest_ms, b"".join(found), more)]
+
+
+class ArrivalsCursor(Cursor):
+    """Counts arrivals by their time, in `runs_max` runs at most: (newest batch, [(time, how many)] ascending)."""
+
+    def fetchall(self) -> list[Any]:
+        since_ms, runs_max = self.values["since_ms"], self.values["runs_max"]
+        times: Counter[int] = Counter()
+        newest = 0
+        for batch_number, at_ms, how_many, heads, taken in self:
+            if heads is not None:
+                found, complete = arrivals(heads, taken, since_ms)
+                times.update(found)
+                if complete:
+                    break
+            else:
+                newest = batch_number
+                if at_ms is not None:
+                    times[at_ms] += how_many
+        self.close()
+        runs = sorted(times.items())
+        size = max(1, -(-len(runs) // runs_max))
+        shared = [runs[at : at + size] for at in range(0, len(runs), size)]
+        return [(newest, [(some[-1][0], sum(count for _, count in some)) for some in shared])]

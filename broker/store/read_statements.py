@@ -36,16 +36,16 @@ def _without_content(picked: str) -> str:
 
 
 # The same with all messages in one row: (newest batch, whether there is more, heads as JSON, all contents in one, all bodies in
-# one, NULL). A thread that reads rows asks for the interpreter's lock after each, a thousand times a page, of an event loop that
-# has better things to do. How large each is comes first, so that no more is put together than the page may hold; that touches
-# neither overflow pages nor, for all but the page's own, any content.
+# one, three times NULL). A thread that reads rows asks for the interpreter's lock after each, a thousand times a page, of an
+# event loop that has better things to do. How large each is comes first, so that no more is put together than the page may hold;
+# that touches neither overflow pages nor, for all but the page's own, any content.
 _PACKED = """
 SELECT newest.batch_number, count(*) FILTER (WHERE NOT p.fits) > 0,
        json_group_array(json_array(m.id, m.queue, m.lane, m.ord, m.grp, m.enqueued_at_ms,
            json(iif(l.id IS NULL, 'false', 'true')), coalesce(l.visible_at_ms, 0), coalesce(l.receive_count, 0),
            coalesce(l.first_received_at_ms, 0), l.source, iif(p.whole, length(m.content), NULL), length(b.body)))
            FILTER (WHERE p.fits),
-       {contents}, {bodies}, NULL
+       {contents}, {bodies}, NULL, NULL, NULL
 FROM {newest}
 LEFT JOIN (
     SELECT id, whole, at <= :limit AND (at = 1 OR size_through - size < :bytes_max) AS fits FROM (
@@ -65,11 +65,11 @@ LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
 # What follows in blocks, a row for each: (NULL, whether another block follows, heads, contents, bodies, which messages were taken
-# out). Who reads stops at the block that fills the page. In a block order is id.
+# out, names of groups, which are the messages'). Who reads stops at the block that fills the page. In a block order is id.
 _BLOCKS = """
 SELECT * FROM (
     SELECT NULL, EXISTS (SELECT 1 FROM block AS n INDEXED BY block_place WHERE n.queue = :queue AND n.last > k.last),
-        k.heads, {contents}, k.taken
+        k.heads, {contents}, k.taken, k.group_names, k.members
     FROM block AS k INDEXED BY block_place {content}
     WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max
 )
@@ -77,9 +77,11 @@ SELECT * FROM (
 
 # Where the blocks of a page end at the latest. Rows beyond it are not looked at: few of them may lie among many blocks.
 _REACH = """coalesce((
-    SELECT e.last FROM block AS e INDEXED BY block_place
-    WHERE e.queue = :queue AND e.last > :after ORDER BY e.last LIMIT 1 OFFSET :blocks_max
+    SELECT k.last FROM block AS k INDEXED BY block_place
+    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT 1 OFFSET :blocks_max
 ), 9223372036854775807)"""
+_BEYOND = "k.last > :after"
+_REACH_BEYOND = _REACH.format(condition=_BEYOND)
 
 
 def _joined(column: str) -> str:
@@ -112,21 +114,34 @@ _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
 # SQLite builds the list once and looks each row's group up in it; both conditions are read off the index.
 _NOT_SKIPPED = " AND (m.grp IS NULL OR m.grp NOT IN (SELECT value FROM json_each(:skip_groups)))"
 _ONE_NOT_SKIPPED = " AND m.grp IS NOT :skip_group"
+# The same of blocks in which something else waits (a name that is 0 says that nothing of a group does).
+_BLOCK_NOT_SKIPPED = """ AND (k.group_names IS NULL OR EXISTS (
+    SELECT 1 FROM json_each(k.group_names) AS name
+    WHERE name.type <> 'integer' AND (name.value IS NULL OR {})
+))"""
 
 
-def _scan(conditions: str) -> str:
+def _scan(rows: str, blocks: str) -> str:
+    """`rows`, `blocks`: which of them are not passed over."""
+    reach = _REACH.format(condition=_BEYOND + blocks)
     return _with_blocks(
         "SELECT m.id FROM message AS m INDEXED BY message_place"
-        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after AND m.ord <= {_REACH}{conditions}"
+        f" WHERE m.queue = :queue AND m.lane = 0 AND m.ord > :after AND m.ord <= {reach}{rows}"
         " ORDER BY m.ord LIMIT :limit + 1",
-        "k.last > :after",
+        _BEYOND + blocks,
     )
 
 
 # By (number of groups skipped: 0, 1 or 2 for more; unleased): in the order of the queue.
 SCAN: Final = {
-    (skipped, unleased): _scan(skip + (_UNLEASED if unleased else ""))
-    for skipped, skip in enumerate(("", _ONE_NOT_SKIPPED, _NOT_SKIPPED))
+    (skipped, unleased): _scan(rows + (_UNLEASED if unleased else ""), blocks)
+    for skipped, (rows, blocks) in enumerate(
+        (
+            ("", ""),
+            (_ONE_NOT_SKIPPED, _BLOCK_NOT_SKIPPED.format("name.value <> :skip_group")),
+            (_NOT_SKIPPED, _BLOCK_NOT_SKIPPED.format("name.value NOT IN (SELECT value FROM json_each(:skip_groups))")),
+        )
+    )
     for unleased in (False, True)
 }
 
@@ -145,13 +160,47 @@ WITH RECURSIVE stretch (n) AS (
 """
 
 
+# The same of stretches with blocks, and of these the blocks in which the group waits, all in one row: (NULL, whether a block
+# follows them, (id, how many messages, names) of each as JSON, heads, which messages were taken out, which group each is of, NULL,
+# NULL); and one more row, so that the statement has not ended when that is read: until then nothing that it found can go.
+_GROUP_BLOCKS = f"""
+SELECT NULL, EXISTS (SELECT 1 FROM block AS n INDEXED BY block_place WHERE n.queue = :queue AND n.last > found.last),
+       found.places, found.heads, found.taken, found.members, NULL, NULL
+FROM (
+    SELECT max(last) AS last, json_group_array(json_array(id, length(taken), json(group_names))) AS places,
+        {_joined("heads")} AS heads, {_joined("taken")} AS taken, {_joined("members")} AS members
+    FROM (
+        WITH RECURSIVE stretch (n) AS (
+            SELECT (SELECT stretch FROM block INDEXED BY block_place
+                WHERE queue = :queue AND last > :after ORDER BY last LIMIT 1)
+            UNION ALL
+            SELECT (SELECT next.stretch FROM block_group AS next
+                WHERE next.queue = :queue AND next.stretch > stretch.n ORDER BY next.stretch LIMIT 1)
+            FROM stretch WHERE stretch.n IS NOT NULL
+        )
+        SELECT k.id, k.last, k.group_names, k.heads, k.taken, k.members
+        FROM stretch
+        CROSS JOIN block_group AS g ON g.queue = :queue AND g.stretch = stretch.n AND g.grp = :group
+        CROSS JOIN block AS k INDEXED BY block_stretch ON k.queue = :queue AND k.stretch = g.stretch
+            AND k.last > :after AND k.group_names IS NOT NULL
+        WHERE EXISTS (SELECT 1 FROM json_each(k.group_names) AS name WHERE name.value = :group)
+        LIMIT :blocks_max
+    )
+) AS found
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+"""
+# What was sent of some blocks: (id, contents, bodies) of each.
+CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
+
+
 def _group(conditions: str) -> str:
     # Stretches come in their order, and so do the messages of each: nothing is left to be sorted.
-    return _packed(
+    rows = _packed(
         f"{_STRETCHES} SELECT m.id FROM stretch CROSS JOIN message AS m INDEXED BY message_group"
         " WHERE m.queue = :queue AND m.stretch = stretch.n AND m.grp = :group AND m.lane = 0 AND m.ord > :after"
         f"{conditions} LIMIT :limit + 1"
     )
+    return f"{rows} UNION ALL {_GROUP_BLOCKS}"
 
 
 # By unleased: one message group in the order of the queue.
@@ -207,9 +256,9 @@ MESSAGES: Final = {False: _without_content(_IDS), True: _with_content(_IDS)}
 # The front of a lane.
 OLDEST: Final = _with_blocks(
     "SELECT m.id FROM message AS m INDEXED BY message_place"
-    f" WHERE m.queue = :queue AND m.lane = :lane AND m.ord <= iif(:lane = 0, {_REACH}, 9223372036854775807)"
+    f" WHERE m.queue = :queue AND m.lane = :lane AND m.ord <= iif(:lane = 0, {_REACH_BEYOND}, 9223372036854775807)"
     " ORDER BY m.ord LIMIT :limit + 1",
-    "k.last > :after AND :lane = 0",
+    f"{_BEYOND} AND :lane = 0",
     content=False,
 )
 
@@ -224,16 +273,17 @@ LOOK: Final = _with_blocks(
             ("message_renumbered", "queue = :queue AND ord <> id AND id > :after", "id"),
         )
     )
-    + f") AS m WHERE m.id <= {_REACH} ORDER BY m.id LIMIT :limit + 1",
-    "k.last > :after",
+    + f") AS m WHERE m.id <= {_REACH_BEYOND} ORDER BY m.id LIMIT :limit + 1",
+    _BEYOND,
     place="found.id",
 )
 
 # In LANE_READY time grows with order: walk back from the newest to the first that is too old, and count from there.
 # `ntile` gives each time a run of its own while they are few, and shares the runs out evenly when they are many.
+# Blocks follow, from the newest on: (NULL, NULL, NULL, heads, which messages were taken out).
 NEWEST_ARRIVALS: Final = (
     f"""
-SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) FROM {_NEWEST} LEFT JOIN (
+SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many), NULL, NULL FROM {_NEWEST} LEFT JOIN (
     SELECT m.enqueued_at_ms, count(*) AS how_many, ntile(:runs_max) OVER (ORDER BY m.enqueued_at_ms) AS run
     FROM message AS m INDEXED BY message_place
     WHERE m.queue = :queue AND m.lane = 0 AND m.ord > coalesce((
@@ -241,7 +291,11 @@ SELECT newest.batch_number, max(arrived.enqueued_at_ms), sum(arrived.how_many) F
         WHERE old.queue = :queue AND old.lane = 0 AND old.enqueued_at_ms <= :since_ms ORDER BY old.ord DESC LIMIT 1
     ), 0)"""
     + _UNLEASED
-    + " GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run ORDER BY arrived.run"
+    + """ GROUP BY m.enqueued_at_ms) AS arrived GROUP BY arrived.run
+UNION ALL SELECT * FROM (
+    SELECT NULL, NULL, NULL, k.heads, k.taken FROM block AS k INDEXED BY block_place
+    WHERE k.queue = :queue ORDER BY k.last DESC LIMIT -1
+)"""
 )
 
 # The rows of entries that belong to spans of acceptance and may hold one of the digests: what is found may begin in the middle of

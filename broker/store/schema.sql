@@ -198,3 +198,20 @@ SELECT queue, pack_counters(queue, messages, in_flight, delayed, settled_at_ms, 
 FROM counters_by_column;
 
 DROP TABLE counters_by_column;
+
+-- step 8: messages of message groups in blocks
+
+-- `group_names`: JSON, the groups in it; null stands for none, and a name of which nothing waits in the block any more is 0. NULL: nothing
+-- in it has a group. `members`: for each message a byte, the place of its group in that.
+ALTER TABLE block ADD COLUMN group_names TEXT;
+ALTER TABLE block ADD COLUMN members BLOB NOT NULL DEFAULT x'';
+
+CREATE INDEX block_stretch ON block (queue, stretch, last) WHERE group_names IS NOT NULL;
+
+-- The groups that blocks of a stretch have held. They go with the last of those blocks.
+CREATE TABLE block_group (
+    queue INTEGER NOT NULL,
+    stretch INTEGER NOT NULL,
+    grp TEXT NOT NULL,
+    PRIMARY KEY (queue, stretch, grp)
+) WITHOUT ROWID;

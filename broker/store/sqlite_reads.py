@@ -22,8 +22,10 @@ from broker.store.base import AcceptedPage, Page, StoreError
 from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import DeduplicationRow
 from broker.store.entries import entry_at, places_of
+from broker.store.group_pages import GroupPageCursor, OpenedBlocks
 from broker.store.pages import (
     AcceptedCursor,
+    ArrivalsCursor,
     BlocksPageCursor,
     Cursor,
     LookCursor,
@@ -127,6 +129,7 @@ class SqliteReads:
     """The reading half of the store. See the contract in base.py for what each read answers."""
 
     def __init__(self) -> None:
+        self._opened = OpenedBlocks()  # the thread's that reads pages
         self._pages: _Reader | None = None
         self._administration: _Reader | None = None
         self._backups: _Reader | None = None
@@ -162,6 +165,7 @@ class SqliteReads:
             queue=queue,
             after=after_order,
             blocks_max=BLOCKS_PER_PAGE,
+            skipped=frozenset(skip_groups),
             skip_group=skip_groups[0] if skip_groups else None,
             skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
             limit=limit,
@@ -169,15 +173,26 @@ class SqliteReads:
         )
 
     async def group(
-        self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
+        self,
+        queue: int,
+        group: str,
+        after_order: int,
+        *,
+        unleased: bool,
+        limit: int,
+        bytes_max: int,
+        contains: int | None = None,
     ) -> Page:
         return await _packed_page(
             self._pages,
             sql.GROUP[unleased],
-            PackedPageCursor,
+            GroupPageCursor,
+            contains=contains,
+            opened=self._opened,
             queue=queue,
             group=group,
             after=after_order,
+            blocks_max=BLOCKS_PER_PAGE,
             limit=limit,
             bytes_max=bytes_max,
         )
@@ -238,9 +253,9 @@ class SqliteReads:
 
     async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
         assert self._pages is not None, "the store is not open"
-        values = {"queue": queue, "since_ms": since_ms, "runs_max": runs_max}
-        rows = await self._pages.fetch(sql.NEWEST_ARRIVALS, values)
-        return rows[0][0], [(at_ms, how_many) for _, at_ms, how_many in rows if at_ms is not None]
+        values = Values(ArrivalsCursor, queue=queue, since_ms=since_ms, runs_max=runs_max)
+        ((newest, runs),) = await self._pages.fetch(sql.NEWEST_ARRIVALS, values)
+        return newest, runs
 
     async def deduplication(
         self, queue: int, digests: tuple[bytes, ...], spans: Sequence[tuple[int, int]], *, since_ms: int

@@ -106,16 +106,34 @@ MOVE_LEASE: Final = _change("lease", ("queue",))
 DELETE_MESSAGE: Final = _delete("message", "id")
 DELETE_BODY: Final = _delete("body", "id")
 DELETE_LEASE: Final = _delete("lease", "id")
-PUT_BLOCK: Final = _put("block", "id, queue, last, stretch, taken, heads")
+PUT_BLOCK: Final = _put(
+    "block", "id, queue, last, stretch, taken, heads, group_names, members", empty_is_null="group_names"
+)
 PUT_BLOCK_CONTENT: Final = _put("block_content", "id, contents, bodies")
 TAKE_FROM_BLOCK: Final = _change("block", ("taken",))
+SET_BLOCK_GROUPS: Final = _change("block", ("group_names",))
+# Of some stretches, as JSON: (queue, stretch, groups) of each.
+PUT_BLOCK_GROUPS: Final = """
+INSERT OR IGNORE INTO block_group (queue, stretch, grp)
+SELECT json_extract(some.value, '$[0]'), json_extract(some.value, '$[1]'), name.value
+FROM json_each(?) AS some CROSS JOIN json_each(some.value, '$[2]') AS name
+"""
+# Those of some stretches, (queue, stretch) of each as JSON, that have no block any more.
+DELETE_BLOCK_GROUPS: Final = """
+DELETE FROM block_group WHERE (queue, stretch) IN (
+    SELECT json_extract(some.value, '$[0]'), json_extract(some.value, '$[1]') FROM json_each(?) AS some
+    WHERE NOT EXISTS (
+        SELECT 1 FROM block INDEXED BY block_stretch WHERE block.group_names IS NOT NULL
+        AND block.queue = json_extract(some.value, '$[0]') AND block.stretch = json_extract(some.value, '$[1]')))
+"""
 DELETE_BLOCK: Final = _delete("block", "id")
 DELETE_BLOCK_CONTENT: Final = _delete("block_content", "id")
 # The blocks that any message of some spans may be in, as one row: (queue, first id, last id) of each span as JSON. A queue's blocks
 # do not overlap, so the last that a span may touch is the first that does not end before the span does.
 BLOCKS_OF: Final = """
-SELECT json_group_array(json_array(k.id, k.queue, k.last, k.stretch, length(k.taken))),
-       CAST(group_concat(CAST(k.taken AS TEXT), '') AS BLOB), CAST(group_concat(CAST(k.heads AS TEXT), '') AS BLOB)
+SELECT json_group_array(json_array(k.id, k.queue, k.last, k.stretch, length(k.taken), json(k.group_names))),
+       CAST(group_concat(CAST(k.taken AS TEXT), '') AS BLOB), CAST(group_concat(CAST(k.heads AS TEXT), '') AS BLOB),
+       CAST(group_concat(CAST(k.members AS TEXT), '') AS BLOB)
 FROM block AS k WHERE k.id IN (
     SELECT b.id FROM json_each(?) AS span CROSS JOIN block AS b INDEXED BY block_place
     ON b.queue = json_extract(span.value, '$[0]') AND b.last >= json_extract(span.value, '$[1]') AND b.last <= coalesce((
@@ -123,7 +141,6 @@ FROM block AS k WHERE k.id IN (
         WHERE e.queue = json_extract(span.value, '$[0]') AND e.last >= json_extract(span.value, '$[2]') ORDER BY e.last LIMIT 1
     ), json_extract(span.value, '$[2]')))
 """
-CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
 # Of some queues, those that have no block.
 WITHOUT_BLOCKS: Final = (
     "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM block WHERE block.queue = json_each.value)"
@@ -173,7 +190,9 @@ SELECT queue FROM found WHERE queue IS NOT NULL
 
 NEXT_DROPPED: Final = "SELECT queue FROM dropped LIMIT 1"
 DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queue = ? LIMIT ?"
-DROPPED_BLOCKS: Final = "SELECT id FROM block INDEXED BY block_place WHERE queue = ? LIMIT ?"
+DROPPED_BLOCKS: Final = (
+    "SELECT id, stretch, group_names IS NOT NULL FROM block INDEXED BY block_place WHERE queue = ? LIMIT ?"
+)
 CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
 NEXT_FORGOTTEN: Final = "SELECT queue, up_to FROM forgotten LIMIT 1"
 # The last entry of a slice, where there are that many.

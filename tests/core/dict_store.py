@@ -110,6 +110,15 @@ class DictStore:
             row.body if content else None,
         )
 
+    def _then(self, batch_number: int | None) -> "DictStore | None":
+        """What was here when that batch was the last; None: it is, or is not known."""
+        if batch_number is None or batch_number not in self.past:
+            return None
+        then = DictStore()
+        then.batch_number = batch_number
+        then.rows, then.leases = self.past[batch_number]
+        return then
+
     def _page(self, rows: list[StoredMessage], limit: int, bytes_max: int = 1 << 40) -> Page:
         taken: list[StoredMessage] = []
         size = 0
@@ -132,10 +141,7 @@ class DictStore:
         contains: int | None = None,
     ) -> Page:
         """As old as it may be."""
-        if contains in self.past:
-            then = DictStore()
-            then.batch_number = contains
-            then.rows, then.leases = self.past[contains]
+        if (then := self._then(contains)) is not None:
             return await then.scan(
                 queue, after_order, skip_groups=skip_groups, unleased=unleased, limit=limit, bytes_max=bytes_max
             )
@@ -151,8 +157,19 @@ class DictStore:
         return self._page(rows, limit, bytes_max)
 
     async def group(
-        self, queue: int, group: str, after_order: int, *, unleased: bool, limit: int, bytes_max: int
+        self,
+        queue: int,
+        group: str,
+        after_order: int,
+        *,
+        unleased: bool,
+        limit: int,
+        bytes_max: int,
+        contains: int | None = None,
     ) -> Page:
+        """As old as it may be."""
+        if (then := self._then(contains)) is not None:
+            return await then.group(queue, group, after_order, unleased=unleased, limit=limit, bytes_max=bytes_max)
         rows = [
             self._stored(r, content=True)
             for r in sorted(self.rows.values(), key=lambda r: r.order)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from broker.store import read_statements as sql
 from broker.store.base import Page, Store, StoredMessage
 from broker.store.batch import Batch
-from broker.store.blocks import BLOCKS_PER_PAGE, MESSAGES_MAX, MESSAGES_MIN
+from broker.store.blocks import BLOCKS_PER_PAGE, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN
 from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
 from broker.store.sqlite import SqliteStore
 from tests.core.dict_store import DictStore
@@ -82,7 +82,8 @@ def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
     """Few rows among many blocks: each page would read them all, and most of them again and again."""
     commit = Commits(store)
     for first in range(1, 100 * MESSAGES_MAX, MESSAGES_MAX):
-        commit(send(*(message(n, group="g" if n == first else None) for n in range(first, first + MESSAGES_MAX))))
+        large = message(first, body=b"x" * (MESSAGE_BYTES_MAX + 1))  # has a row
+        commit(send(large, *(message(n) for n in range(first + 1, first + MESSAGES_MAX))))
     statement = sql.SCAN[0, True].replace("length(found.content)", "looked(found.content)")
     connection = connection_of(store)
     looked: list[bytes] = []
@@ -93,7 +94,8 @@ def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
     assert present(store) == [*range(1, 100 * MESSAGES_MAX + 1)]
 
 
-KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "drop")
+KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "move to the end", "drop")
+GROUPS = ("g", "h", "0", 'a "quoted" one', "über")
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
 
 
@@ -124,6 +126,8 @@ class History:
             self.commit(lambda batch: [batch.set_lease(lease(each, n + each, queue)) for each in some[:9]])
         elif kind == "move":
             self.commit(lambda batch: [self._move(batch, each, queue, n) for each in some[:5]])
+        elif kind == "move to the end":
+            self.commit(lambda batch: [self._move_to_the_end(batch, each, queue, n) for each in some[:5]])
         else:
             self.commit(lambda batch: (self._fill(batch, queue), batch.drop_generation(queue + 10)))
 
@@ -135,11 +139,17 @@ class History:
         number, self.next = self.next, self.next + 1
         kind = (number * 7919 + n) % 23
         row = message(number, 1 + (number + n // 7) % 3)
-        if kind == 0:
-            return replace(row, group="g")
+        # A queue without groups, one in which some messages have one, and one in which all have.
+        if row.queue > 1 and (kind % 3 or row.queue == 3):
+            row = replace(row, group=GROUPS[(number * 31 + n % 7) % (1 + n % len(GROUPS))])
         if kind == 1:
             return replace(row, lane=LANE_LATER)
         return replace(row, body=b"b" * (10_000 if kind == 2 else kind))
+
+    def _move_to_the_end(self, batch: Batch, number: int, queue: int, n: int) -> None:
+        order, self.next = self.next, self.next + 1
+        batch.set_lease(lease(number, n, queue))
+        batch.move_message(MoveRow(number, 1 + (queue + n % 2) % 3, LANE_READY, order, 1000 + order, queue))
 
     def _move(self, batch: Batch, number: int, queue: int, n: int) -> None:
         target = 1 + (queue + n % 2) % 3
@@ -172,7 +182,7 @@ def test_every_read_is_the_same_as_without_blocks(
         for kind, n in steps:
             history.step(kind, n)
         for queue in (1, 2, 3):
-            for skip_groups in ((), ("g",), ("g", "h")):
+            for skip_groups in ((), ("g",), ("g", "h"), ("0", *GROUPS[3:])):
                 given_: dict[str, Any] = {"skip_groups": skip_groups, "unleased": unleased, "bytes_max": bytes_max}
                 assert all_pages(
                     lambda after, q=queue, g=given_: store.scan(q, after, limit=limit, **g), lambda row: row.order
@@ -180,6 +190,23 @@ def test_every_read_is_the_same_as_without_blocks(
                     lambda after, q=queue, g=given_: history.plain.scan(q, after, limit=9999, **g),
                     lambda row: row.order,
                 )
+            for group in (*GROUPS, "none"):
+                given_ = {"unleased": unleased, "bytes_max": bytes_max}
+                assert all_pages(
+                    lambda after, q=queue, g=group, o=given_: store.group(q, g, after, limit=limit, **o),
+                    lambda row: row.order,
+                ) == all_pages(
+                    lambda after, q=queue, g=group, o=given_: history.plain.group(q, g, after, limit=9999, **o),
+                    lambda row: row.order,
+                )
+            for since_ms in (0, 1000 + history.next // 2):
+                for runs_max in (9999, 10):
+                    _, found_runs = read(store.newest_arrivals(queue, since_ms, runs_max=runs_max))
+                    _, expected_runs = read(history.plain.newest_arrivals(queue, since_ms, runs_max=runs_max))
+                    assert len(found_runs) <= runs_max
+                    assert sum(count for _, count in found_runs) == sum(count for _, count in expected_runs)
+                    if runs_max == 9999:
+                        assert found_runs == expected_runs
             assert all_pages(
                 lambda after, q=queue: store.look(q, after, limit=limit, bytes_max=bytes_max), lambda row: row.id
             ) == all_pages(

@@ -1,16 +1,21 @@
 """Waiting messages that the database keeps many to a row: which they are, and how they are taken out."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from broker.store import read_statements as read_sql
 from broker.store.base import CommitUncertain, StoreError
 from broker.store.batch import Batch
-from broker.store.blocks import BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
+from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
 from broker.store.changes import LANE_LATER, MessageRow, MoveRow
+from broker.store.group_pages import OPENED_MAX
 from broker.store.sqlite import SqliteStore
+from broker.store.stretches import BLOCK, MESSAGES_PER_STRETCH
 from tests.store.conformance import PLENTY, counters, ids, lease, message, present, read
 from tests.store.inside import Commits, connection_of, delete, rows_in, send
 
@@ -64,14 +69,13 @@ def test_what_is_left_over_is_a_small_block() -> None:
 
 def test_only_what_waits_in_the_order_of_its_arrival_is_in_blocks() -> None:
     others = (
-        message(21, group="g"),
         message(22, lane=LANE_LATER),
         message(23, order=90),
         message(24),
         message(25, body=b"x" * (MESSAGE_BYTES_MAX + 1)),
     )
     own, blocks = blocks_of(*others, *(message(n) for n in range(20, 0, -1)), leased=(24,))
-    assert (own, blocks) == ([21, 22, 23, 24, 25], [[*range(1, 21)]])
+    assert (own, blocks) == ([22, 23, 24, 25], [[*range(1, 21)]])
 
 
 # ---- What is taken out of one
@@ -265,3 +269,127 @@ def test_who_deletes_one_message_reads_few_blocks(store: SqliteStore) -> None:
     connection.set_progress_handler(None, 0)
     assert 10_000 not in present(store)
     assert steps < 100
+
+
+# ---- Message groups
+
+
+def grouped(numbers: range, *groups: str | None, queue: int = 1) -> list[MessageRow]:
+    """Messages of these groups in turn."""
+    return [message(n, queue, group=groups[n % len(groups)]) for n in numbers]
+
+
+def names(store: SqliteStore) -> list[Any]:
+    """What each block says that it holds."""
+    store.checkpoint()
+    rows = connection_of(store).execute("SELECT group_names FROM block ORDER BY id").fetchall()
+    return [None if text is None else json.loads(text) for (text,) in rows]
+
+
+def group(store: SqliteStore, name: str, after: int = 0, limit: int = 1000) -> list[int]:
+    return ids(read(store.group(1, name, after, unleased=True, limit=limit, bytes_max=PLENTY)))
+
+
+def test_a_block_names_the_groups_that_wait_in_it(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*grouped(range(1, 65), "a", "b", None)))
+    commit(send(*(message(n) for n in range(65, 129))))
+    assert names(store) == [["b", None, "a"], None]
+    commit(delete(*range(3, 65, 3)))
+    assert names(store) == [["b", None, 0], None]
+    assert (group(store, "a"), group(store, "b")) == ([], [*range(1, 65, 3)])
+    commit(delete(*range(2, 65, 3)))
+    assert names(store) == [["b", 0, 0], None]
+    assert present(store) == [*range(1, 65, 3), *range(65, 129)]
+
+
+def test_what_leaves_a_block_keeps_its_group(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*grouped(range(1, 65), "a", None, "b")))
+    commit(lambda batch: [batch.set_lease(lease(n, 500)) for n in (2, 3, 4)])
+    page = read(store.timed(1, (0, 0), content_until_ms=500, limit=9, bytes_max=PLENTY))
+    assert [(row.id, row.group, row.body) for row in page.rows] == [
+        (2, "b", b"body 2"),
+        (3, "a", b"body 3"),
+        (4, None, b"body 4"),
+    ]
+    assert group(store, "b", limit=3) == [5, 8, 11]
+    commit(delete(*range(5, 65)))
+    assert group(store, "a") == group(store, "b") == []
+    assert present(store) == [1, 2, 3, 4]
+
+
+def test_a_group_is_looked_for_where_a_stretch_has_it(store: SqliteStore) -> None:
+    """However many blocks of others lie before and between."""
+    commit = Commits(store)
+    for first in range(1, 60_000, 500):
+        rare = "rare" if first in (1, 59_501) else "often"
+        commit(send(*grouped(range(first, first + 499), "often"), message(first + 499, group=rare)))
+    assert rows_in(store, "block_group") < 10
+    assert (group(store, "rare"), group(store, "rare", 500), group(store, "none")) == ([500, 60_000], [60_000], [])
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection = connection_of(store)
+    connection.set_progress_handler(step, 100)
+    values = {"queue": 1, "group": "rare", "after": 500, "limit": 100, "bytes_max": PLENTY, "blocks_max": 32}
+    connection.execute(read_sql.GROUP[True], values).fetchall()
+    connection.set_progress_handler(None, 0)
+    assert steps < 100
+
+
+def test_the_groups_of_a_stretch_go_with_its_last_block(store: SqliteStore) -> None:
+    commit = Commits(store)
+    count = MESSAGES_MAX * MESSAGES_PER_STRETCH // BLOCK
+    commit(send(*grouped(range(1, count + 1), "a", "b")))
+    second, third = range(count + 1, count + 65), range(count + 65, count + 129)
+    commit(send(*grouped(second, "b", "c"), *grouped(third, "a", queue=2)))
+    assert rows_in(store, "block_group") == 5
+    commit(delete(*range(1, count)))
+    assert rows_in(store, "block_group") == 3, "what is left has a row of its own"
+    commit(delete(*second))
+    assert rows_in(store, "block_group") == 1
+    again = range(count + 129, count + 193)
+    commit(send(*grouped(again, "c")))
+    assert group(store, "c") == [*again]
+    commit(lambda batch: batch.drop_generation(2))
+    while store.clear_dropped():
+        pass
+    assert rows_in(store, "block_group") == 1
+
+
+def test_a_page_passes_over_blocks_of_groups_that_it_skips(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*grouped(range(1, 6401), "a", "b"), message(6401, group="c")))
+    commit(delete(3, 64 * 7 + 1))
+    for skip_groups, expected in ((("a", "b"), [6401]), (("a", "b", "c"), []), (("b",), [2, 4, 6])):
+        page = read(store.scan(1, 0, skip_groups=skip_groups, unleased=True, limit=3, bytes_max=PLENTY))
+        assert (ids(page), page.more) == (expected, len(expected) == 3)
+
+
+def test_what_was_sent_is_opened_once_for_all_groups(store: SqliteStore) -> None:
+    commit = Commits(store)
+    groups = [f"g{n}" for n in range(10)]
+    commit(send(*grouped(range(1, 3 * OPENED_MAX * MESSAGES_MAX + 1), *groups)))
+    store.checkpoint()
+    opened = store._opened._opened
+    for after in (0, 640):
+        for number, name in enumerate(groups):
+            expected = [n for n in range(after + 1, after + 1000) if n % 10 == number]
+            assert group(store, name, after, limit=20) == expected[:20]
+            assert len(opened) < 12 + after // 64
+    for after in range(0, 3 * OPENED_MAX * MESSAGES_MAX - 1000, 1000):
+        assert len(group(store, "g0", after)) == 64 * BLOCKS_PER_PAGE // 10 or after
+        assert len(opened) <= OPENED_MAX
+
+
+def test_a_group_of_a_block_without_content_is_an_error_of_the_store(store: SqliteStore) -> None:
+    Commits(store)(send(*grouped(range(1, 65), "a", "b")))
+    store.checkpoint()
+    connection_of(store).execute("DELETE FROM block_content")
+    with pytest.raises(StoreError, match="damaged: block 1 has no content"):
+        group(store, "a")

@@ -27,7 +27,7 @@ PAGES: Final = {
 }
 # What may be scanned: the one number of the newest batch, and the rows of the page itself.
 SCANNED_FREELY: Final = re.compile(
-    r"SCAN (newest|p|stretch|wanted|span|c|arrived|m|json_each|2-ITEM|CONSTANT|\(?subquery)"
+    r"SCAN (newest|found|p|stretch|wanted|span|c|arrived|m|name|json_each|2-ITEM|CONSTANT|\(?subquery)"
 )
 
 
@@ -66,6 +66,8 @@ def test_the_oldest_are_looked_for_as_far_as_blocks_reach(database: sqlite3.Conn
 def test_a_group_is_read_off_its_index(database: sqlite3.Connection, unleased: bool) -> None:
     steps = plan(database, sql.GROUP[unleased])
     assert "SEARCH m USING COVERING INDEX message_group (queue=? AND stretch=? AND grp=? AND ord>?)" in steps
+    assert "SEARCH g USING PRIMARY KEY (queue=? AND stretch=? AND grp=?)" in steps
+    assert "SEARCH k USING INDEX block_stretch (queue=? AND stretch=? AND last>?)" in steps
 
 
 def test_timed_reads_seek_to_their_place(database: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from broker.store import commit_log, schema
 from broker.store.backup import backup_directory
 from broker.store.base import Recovered
 from broker.store.batch import Batch
+from broker.store.blocks import written
 from broker.store.changes import DeduplicationRow
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters, ids, message, read
@@ -130,3 +131,26 @@ def test_a_backup_of_an_older_directory_is_whole(fourth_version: Path, tmp_path:
     backup_directory(str(fourth_version), str(copy / "pombo.db"))
     check_all_of_it(copy)
     assert schema.examine(str(fourth_version / "pombo.db"), 99) == 4  # it was left as it is
+
+
+def test_blocks_of_before_have_no_groups(directory: Path) -> None:
+    """Step 7: messages in a block, and one with a group in a row of its own."""
+    directory.mkdir()
+    connection = sqlite3.connect(directory / "pombo.db", isolation_level=None)
+    schema.create(connection, SECRET, schema.released_steps()[:7])
+    rows = [message(n) for n in range(1, 65)]
+    block, content = written(rows, 1)
+    connection.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)", block[:6])
+    connection.execute("INSERT INTO block_content VALUES (?, ?, ?)", content)
+    connection.execute("INSERT INTO message VALUES (65, 1, 0, 65, 1, 'g', 1065, x'01')")
+    connection.execute("INSERT INTO body VALUES (65, x'02')")
+    store, _ = opened(directory, connection)
+    page = read(store.scan(1, 0, skip_groups=("g",), unleased=True, limit=99, bytes_max=1 << 40))
+    assert [(row.id, row.group, row.body) for row in page.rows] == [(row.id, None, row.body) for row in rows]
+    assert ids(read(store.group(1, "g", 0, unleased=True, limit=99, bytes_max=1 << 40))) == [65]
+    batch = Batch(1)
+    for n in range(1, 61):
+        batch.delete_message(n, 1)
+    store.commit(batch)
+    assert ids(read(store.look(1, 0, limit=99, bytes_max=1 << 40))) == [61, 62, 63, 64, 65]
+    store.close()
