@@ -26,9 +26,11 @@ class FifoReads(Queue):
         if self.waiting.scan is None:
             generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
             rows = self.waiting.page_rows
+            needs_batch = self.waiting.scan_needs(self.ledger.journal.newest)
 
             def arrive(read: Read, page: Page) -> None:
-                self.take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay))
+                newest = self.ledger.journal.newest
+                self.take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay, newest))
                 self.hungry.update(skipped)
 
             self.waiting.scan = self.read(
@@ -39,8 +41,10 @@ class FifoReads(Queue):
                     unleased=False,
                     limit=rows,
                     bytes_max=limits.PAGE_BYTES,
+                    contains=needs_batch,
                 ),
                 arrive,
+                needs_batch,
             )
         return self.waiting.scan
 
@@ -48,6 +52,8 @@ class FifoReads(Queue):
         """The next page of one message group."""
         if group.read is None:
             generation, name, after = self.generation, group.name or "", group.loaded_to
+            rows = self.waiting.group_rows()
+            needs_batch = self.waiting.group_needs(group)
 
             def arrive(read: Read, page: Page) -> None:
                 self.take_in(self.waiting.group_read(group, page, self.leased, read.overlay))
@@ -55,9 +61,16 @@ class FifoReads(Queue):
 
             group.read = self.read(
                 lambda store: store.group(
-                    generation, name, after, unleased=False, limit=limits.GROUP_MAX, bytes_max=limits.PAGE_BYTES
+                    generation,
+                    name,
+                    after,
+                    unleased=False,
+                    limit=rows,
+                    bytes_max=limits.PAGE_BYTES,
+                    contains=needs_batch,
                 ),
                 arrive,
+                needs_batch,
             )
         return group.read
 
@@ -99,7 +112,7 @@ class FifoReads(Queue):
     def _read_on(self, group: Group, batch_number: int) -> None:
         """The store may hold messages of the group beyond those in memory."""
         if not group.more:
-            group.more = True
+            group.leave_rest(self.ledger.journal.newest)
             group.alone_batch = max(group.alone_batch, batch_number)
         if not group.messages and not group.in_flight:
             self.hungry.add(group.name or "")

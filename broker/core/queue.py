@@ -184,7 +184,7 @@ class Queue(QueueState):
 
     def forget_waiting(self, group: Group) -> None:
         """Leave a group's waiting messages to the store."""
-        for message in self.waiting.shed(group):
+        for message in self.waiting.shed(group, self.ledger.journal.newest):
             self._release(message)
 
     @property

@@ -43,10 +43,11 @@ class StandardReads(Queue):
         if self.waiting.scan is None:
             generation, after, skipped = self.generation, self.waiting.scan_edge, self.waiting.skippable()
             rows = self.waiting.page_rows
-            needs_batch = self._scan_needs()
+            needs_batch = self.waiting.scan_needs(self.ledger.journal.newest)
 
             def arrive(read: Read, page: Page) -> None:
-                for message in self.waiting.scanned(page, skipped, {}, read.overlay):
+                newest = self.ledger.journal.newest
+                for message in self.waiting.scanned(page, skipped, {}, read.overlay, newest):
                     self._hold(message)
 
             self.waiting.scan = self.read(
@@ -64,23 +65,11 @@ class StandardReads(Queue):
             )
         return self.waiting.scan
 
-    def _scan_needs(self) -> int:
-        """The batch that the next page must contain. In a deep queue, what was committed lately is none of its business.
-
-        What lies beyond the window can only have arrived, or set `touched_batch`; a group that was read further says how far. And
-        where more was there, nothing that arrived since lies before it.
-        """
-        return self.waiting.touched_batch if self.waiting.more else self.ledger.journal.newest
-
-    def group_rows(self) -> int:
-        """How many messages of one group are read at once: few groups share the page of a queue."""
-        groups = len(self.waiting.groups) + (self.waiting.ungrouped is not None)
-        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, groups))
-
     def group_read(self, group: Group) -> Read:
         """The next page of one message group."""
         if group.read is None:
-            generation, name, after, rows = self.generation, group.name, group.loaded_to, self.group_rows()
+            generation, name, after, rows = self.generation, group.name, group.loaded_to, self.waiting.group_rows()
+            needs_batch = self.waiting.group_needs(group)
             assert name is not None
 
             def arrive(read: Read, page: Page) -> None:
@@ -95,8 +84,10 @@ class StandardReads(Queue):
                     unleased=True,
                     limit=rows,
                     bytes_max=limits.PAGE_BYTES,
+                    contains=needs_batch,
                 ),
                 arrive,
+                needs_batch,
             )
         return group.read
 

@@ -19,7 +19,7 @@ from broker.store.base import Page
 class Group:
     """One message group's waiting messages in memory, in order."""
 
-    __slots__ = ("name", "messages", "loaded_to", "more", "alone_batch", "in_flight", "read")
+    __slots__ = ("name", "messages", "loaded_to", "more", "alone_batch", "touched_batch", "in_flight", "read")
 
     def __init__(self, name: str | None) -> None:
         self.name = name
@@ -27,8 +27,16 @@ class Group:
         self.loaded_to = 0  # every message of the group up to this order has been in memory
         self.more = False  # the store may hold messages beyond loaded_to
         self.alone_batch = 0  # the newest batch that gave the store a message of this group which memory did not keep
+        # No later batch holds a Change of what lies beyond loaded_to, but for arrivals and what Waiting's says.
+        self.touched_batch = 0
         self.in_flight = 0  # FIFO: messages received and not yet visible again; the group is locked while there are any
         self.read: Read | None = None
+
+    def leave_rest(self, batch_number: int) -> None:
+        """The store holds messages beyond loaded_to, as of this batch, and memory does not."""
+        if not self.more:
+            self.more = True
+            self.touched_batch = batch_number
 
     def put_back(self, message: Message) -> None:
         """A message is waiting again: it takes its old place in the order."""
@@ -94,10 +102,10 @@ class Waiting:
     def arrive(self, message: Message, batch_number: int, room: bool) -> bool:
         """A message was sent, in this batch. Whether it was kept: the store has it anyway. `room`: memory has some."""
         group = self.find(message.group)
-        if group is not None and (group.more or (group.name is not None and len(group.messages) >= limits.GROUP_MAX)):
+        if group is not None and (group.more or self._has_share(group)):
             if not group.more:
                 # What came before is here or in flight, and belongs here when it waits again.
-                group.more = True
+                group.leave_rest(batch_number)
                 group.loaded_to = max(group.loaded_to, message.order - 1 if self.scan_done else self.scan_edge)
             group.alone_batch = self.alone_batch = batch_number
             return False
@@ -113,12 +121,30 @@ class Waiting:
         group.loaded_to = message.order
         return True
 
+    def scan_needs(self, newest: int) -> int:
+        """The batch that the next page must contain. In a deep queue, what was committed lately is none of its business.
+
+        What lies beyond the window can only have arrived, or set `touched_batch`; a group that was read further says how far. And
+        where more was there, nothing that arrived since lies before it.
+        """
+        return self.touched_batch if self.more else newest
+
+    def group_needs(self, group: Group) -> int:
+        """The batch that the group's next page must contain."""
+        return max(group.touched_batch, self.touched_batch)
+
     def scanned(
-        self, page: Page, skipped: tuple[str, ...], known: dict[int, Message], overlay: dict[int, Message | None]
+        self,
+        page: Page,
+        skipped: tuple[str, ...],
+        known: dict[int, Message],
+        overlay: dict[int, Message | None],
+        newest: int,
     ) -> list[Message]:
         """The page beyond scan_edge arrived; it passed over the groups `skipped`. Which messages it brought into memory.
 
-        `known`: leased messages in memory, which a page of a FIFO queue holds too. `overlay`: the read's.
+        `known`: leased messages in memory, which a page of a FIFO queue holds too. `overlay`: the read's. `newest`: the batch
+        that holds the last Change.
         """
         self.scan = None
         taken: list[Message] = []
@@ -126,8 +152,8 @@ class Waiting:
             group = self.group(row.group)
             if row.order <= group.loaded_to or group.more or row.id in known or overlay.get(row.id, row) is None:
                 continue
-            if group.name is not None and len(group.messages) >= limits.GROUP_MAX:
-                group.more = True
+            if self._has_share(group):
+                group.leave_rest(newest)
                 group.loaded_to = row.order - 1
                 group.alone_batch = page.batch_number
                 continue
@@ -143,7 +169,7 @@ class Waiting:
             self.scan_done = True
         for name in skipped:
             # What was sent to such a group since its own last page was passed over just now.
-            self.group(name).more = True
+            self.group(name).leave_rest(newest)
         return taken
 
     def group_read(
@@ -157,9 +183,24 @@ class Waiting:
                 group.loaded_to = row.order
                 if row.id not in known and overlay.get(row.id, row) is not None:
                     taken.append(self._append(group, overlay.get(row.id) or Message.restore(row)))
-        if not page.more and page.batch_number >= group.alone_batch and self.scan is None:
-            group.more = False
+        if not page.more:
+            if page.batch_number >= group.alone_batch and self.scan is None:
+                group.more = False
+            # Nothing follows there: the next page is to be of a later batch.
+            group.touched_batch = max(group.touched_batch, group.alone_batch)
         return taken
+
+    def group_rows(self) -> int:
+        """How many messages of one group are read at once: few groups share the page of a queue."""
+        groups = len(self.groups) + (self.ungrouped is not None)
+        return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, groups))
+
+    def _has_share(self, group: Group) -> bool:
+        """Whether memory keeps no more of a named group: few groups share the window, so that pages of the queue feed them all."""
+        count = len(group.messages)
+        if group.name is None or count < limits.GROUP_MAX:
+            return False
+        return count >= limits.WAITING_MAX // max(1, len(self.groups))
 
     def skippable(self) -> tuple[str, ...]:
         """The groups that a scan may pass over: they are read on their own."""
@@ -174,12 +215,13 @@ class Waiting:
             return False
         return self.scan_done or message.order <= self.scan_edge
 
-    def shed(self, group: Group) -> list[Message]:
-        """Leave a group's waiting messages to the store, to make room for others; which they were."""
+    def shed(self, group: Group, newest: int) -> list[Message]:
+        """Leave a group's waiting messages to the store, to make room for others; which they were. `newest`: as above."""
         if not group.messages or group.read is not None:
             return []
         dropped = list(group.messages)
         group.more = True
+        group.touched_batch = newest  # what was taken from among them is still in the batches before
         group.loaded_to = dropped[0].order - 1
         group.messages.clear()
         self.count -= len(dropped)

@@ -273,10 +273,13 @@ class Counted(dict[str | None, Group]):
 @pytest.mark.interpreted
 def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.core.limits.GROUP_MAX", 1)
+    monkeypatch.setattr("broker.core.limits.WAITING_MAX", 300)
     fifo = bench.queue("q.fifo", fifo=True)
     assert isinstance(fifo, FifoQueue)
     for n in range(300):
-        bench.send(fifo, f"a{n}", f"b{n}", group=f"g{n}")
+        bench.send(fifo, f"a{n}", group=f"g{n}")
+    for n in range(300):
+        bench.send(fifo, f"b{n}", group=f"g{n}")
     for _ in range(30):
         for delivery in bench.receive(fifo):
             bench.delete(fifo, delivery.receipt_handle)
@@ -409,3 +412,54 @@ def test_a_waiting_receive_wakes_when_the_delay_of_what_only_the_store_holds_end
     poll = Poll(bench, queue)
     bench.advance(10_000)
     assert poll.answers in ([None], [["b0"]])
+
+
+@pytest.mark.interpreted
+def test_few_groups_share_the_window(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each would be read on its own from its hundredth message on."""
+    for name, size in {"WAITING_MAX": 90, "WAITING_LOW": 20, "PAGE_ROWS": 30, "GROUP_MAX": 10}.items():
+        monkeypatch.setattr(limits, name, size)
+    fifo = bench.queue("q.fifo", fifo=True)
+    for n in range(40):
+        for group in "abc":
+            bench.send(fifo, f"{group}{n}", group=group)
+    assert {name: len(group.messages) for name, group in fifo.waiting.groups.items()} == {"a": 30, "b": 30, "c": 30}
+    bench.commit()
+    fifo.unload()
+    found: list[str] = []
+    while deliveries := bench.receive(fifo):
+        found += [delivery.body.decode() for delivery in deliveries]
+        bench.settle_down()
+        assert not any(group.more for group in fifo.waiting.groups.values())
+        for delivery in deliveries:
+            bench.delete(fifo, delivery.receipt_handle)
+    assert sorted(found) == sorted(f"{group}{n}" for n in range(40) for group in "abc")
+
+
+def test_what_was_deleted_is_not_there_when_a_group_is_read_again(bench: Bench, fifo: Queue) -> None:
+    """Room was made while some of its messages were gone, and others in flight: an earlier state of the store has them all."""
+    bench.send(fifo, "a1", "a2", "a3", "a4", group="a")
+    bench.commit()
+    first, second, third = bench.receive(fifo, 3)
+    bench.delete(fifo, second.receipt_handle)
+    bench.call(bench.engine.change_visibility, fifo, first.receipt_handle, 0)
+    assert bench.receive(fifo) == []
+    bench.commit()
+    fifo.forget_waiting(fifo.waiting.group("a"))
+    assert bench.receive(fifo) == []
+    bench.call(bench.engine.change_visibility, fifo, third.receipt_handle, 0)
+    assert bench.bodies(fifo) == ["a1", "a3", "a4"]
+
+
+def test_what_is_deleted_beyond_the_window_is_not_in_the_next_page(bench: Bench) -> None:
+    """It was received before a restart, and no page has come so far: an earlier state of the store still has it."""
+    fifo = bench.queue("q.fifo", fifo=True)
+    bench.send(fifo, "a1", "a2", group="a")
+    one, _ = bench.receive(fifo, 2)
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    bench.counts(fifo)
+    bench.delete(fifo, one.receipt_handle)
+    bench.advance(30_000)
+    assert bench.bodies(fifo) == ["a2"]
