@@ -209,9 +209,8 @@ class _Choice:
 
     def _refill(self, group: Group) -> None:
         """A message was taken from the group: ask for more before it runs out."""
-        if group.more:
-            if group.read is None and len(group.messages) < self._queue.waiting.group_rows() // 2:
-                self._queue.ledger.prefetch(self._queue.group_read(group))
+        if self._queue.group_runs_low(group):
+            self._queue.ledger.prefetch(self._queue.group_read(group))
         elif not group.messages:
             self._queue.waiting.forget_if_empty(group)
 

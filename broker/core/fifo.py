@@ -135,7 +135,7 @@ class FifoQueue(FifoReads):
             self.sort_out(message, selection, now_ms)
         if len(selection.picked) == before:
             self._unlocked(group)
-        if group.more and len(group.messages) < self.waiting.group_rows() // 3 and group.read is None:
+        if self.group_runs_low(group):
             self.ledger.prefetch(self.group_read(group))
 
     def _ask_for_more(self, now_ms: int) -> None:
@@ -216,7 +216,7 @@ class FifoQueue(FifoReads):
                 self.waiting.put_back(message)
                 self._hold(message)
             else:
-                self._touch_beyond(message)
+                self._touch_beyond(message, self.ledger.journal.newest)
                 del self.leased[message.id]
             self._unlock(self.waiting.group(message.group))
         self.settled_at_ms = max(self.settled_at_ms, now_ms)
@@ -269,7 +269,7 @@ class FifoQueue(FifoReads):
         return self.timed.place(message, limits.IN_FLIGHT_MAX * 2)
 
     def take_out(self, message: Message) -> None:
-        self._touch_beyond(message)
+        self._touch_beyond(message, self.ledger.batch.number)
         self.looked_up.pop(message.id, None)
         self.attempts.touched(message.id)
         known = self.leased.pop(message.id, None)
@@ -284,10 +284,10 @@ class FifoQueue(FifoReads):
                 if group is not None and group.more and not group.messages:
                     self.hungry.add(group.name or "")
 
-    def _touch_beyond(self, message: Message) -> None:
-        """Something happens to the message. Where a page may bring it into memory once more, that must know of it."""
+    def _touch_beyond(self, message: Message, batch_number: int) -> None:
+        """What this batch says of the message must be known to a page that may bring it into memory once more."""
         if not self.waiting.holds(message):
-            self.waiting.touched_batch = self.ledger.batch.number
+            self.waiting.touched_batch = batch_number
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):

@@ -29,8 +29,8 @@ class FifoReads(Queue):
             needs_batch = self.waiting.scan_needs(self.ledger.journal.newest)
 
             def arrive(read: Read, page: Page) -> None:
-                newest = self.ledger.journal.newest
-                self.take_in(self.waiting.scanned(page, skipped, self.leased, read.overlay, newest))
+                newest, room = self.ledger.journal.newest, self._has_room()
+                self.take_in(self.waiting.scanned(page, self.leased, read.overlay, newest, room))
                 self.hungry.update(skipped)
 
             self.waiting.scan = self.read(

@@ -173,6 +173,13 @@ class Queue(QueueState):
         low = not waiting.scan_done and waiting.scan is None and waiting.count < limits.WAITING_LOW
         return low and self.ledger.memory_bytes * 2 < self.ledger.memory_bytes_max
 
+    def group_runs_low(self, group: Group) -> bool:
+        """The same for the next page of one message group."""
+        if not group.more or group.read is not None:
+            return False
+        low = self.waiting.group_rows() // 2 if self._has_room() else limits.GROUP_MAX // 3
+        return len(group.messages) < low
+
     def sort_out(self, message: Message, selection: Selection, now_ms: int) -> None:
         """Whether a candidate is handed out, moved to the dead-letter queue, or expired."""
         if message.enqueued_at_ms + self.settings.retention_ms <= now_ms:

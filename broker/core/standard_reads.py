@@ -46,8 +46,8 @@ class StandardReads(Queue):
             needs_batch = self.waiting.scan_needs(self.ledger.journal.newest)
 
             def arrive(read: Read, page: Page) -> None:
-                newest = self.ledger.journal.newest
-                for message in self.waiting.scanned(page, skipped, {}, read.overlay, newest):
+                newest, room = self.ledger.journal.newest, self._has_room()
+                for message in self.waiting.scanned(page, {}, read.overlay, newest, room):
                     self._hold(message)
 
             self.waiting.scan = self.read(

@@ -1,8 +1,8 @@
 """The waiting window: the messages of a queue that have not been received yet, by group and in order.
 
 Memory holds an exact prefix of the queue's order, up to `scan_edge`, but for the messages of groups that are marked `more`:
-of those it holds an exact prefix of the group, up to `loaded_to`. So a group with a million messages takes a hundred places,
-and the scan looks past it for others. `scan_done` says that nothing lies beyond but in groups marked `more`.
+of those it holds an exact prefix of the group, up to `loaded_to`. So a group with a million messages takes its share of the
+places, and the scan looks past it for others. `scan_done` says that nothing lies beyond but in groups marked `more`.
 
 Messages without a message group are one group, named None, that is never marked `more`.
 """
@@ -102,7 +102,7 @@ class Waiting:
     def arrive(self, message: Message, batch_number: int, room: bool) -> bool:
         """A message was sent, in this batch. Whether it was kept: the store has it anyway. `room`: memory has some."""
         group = self.find(message.group)
-        if group is not None and (group.more or self._has_share(group)):
+        if group is not None and (group.more or self._has_share(group, room)):
             if not group.more:
                 # What came before is here or in flight, and belongs here when it waits again.
                 group.leave_rest(batch_number)
@@ -136,15 +136,15 @@ class Waiting:
     def scanned(
         self,
         page: Page,
-        skipped: tuple[str, ...],
         known: dict[int, Message],
         overlay: dict[int, Message | None],
         newest: int,
+        room: bool,
     ) -> list[Message]:
-        """The page beyond scan_edge arrived; it passed over the groups `skipped`. Which messages it brought into memory.
+        """The page beyond scan_edge arrived; it passed over groups that are marked `more`. Which messages it brought into memory.
 
         `known`: leased messages in memory, which a page of a FIFO queue holds too. `overlay`: the read's. `newest`: the batch
-        that holds the last Change.
+        that holds the last Change. `room`: memory has some.
         """
         self.scan = None
         taken: list[Message] = []
@@ -152,7 +152,7 @@ class Waiting:
             group = self.group(row.group)
             if row.order <= group.loaded_to or group.more or row.id in known or overlay.get(row.id, row) is None:
                 continue
-            if self._has_share(group):
+            if self._has_share(group, room):
                 group.leave_rest(newest)
                 group.loaded_to = row.order - 1
                 group.alone_batch = page.batch_number
@@ -167,9 +167,6 @@ class Waiting:
         self.more = page.more
         if not page.more and page.batch_number >= self.alone_batch:
             self.scan_done = True
-        for name in skipped:
-            # What was sent to such a group since its own last page was passed over just now.
-            self.group(name).leave_rest(newest)
         return taken
 
     def group_read(
@@ -195,12 +192,15 @@ class Waiting:
         groups = len(self.groups) + (self.ungrouped is not None)
         return max(limits.GROUP_MAX, limits.PAGE_ROWS // max(1, groups))
 
-    def _has_share(self, group: Group) -> bool:
-        """Whether memory keeps no more of a named group: few groups share the window, so that pages of the queue feed them all."""
+    def _has_share(self, group: Group, room: bool) -> bool:
+        """Whether memory keeps no more of a named group.
+
+        Few groups share the window while memory has room, so that pages of the queue feed them all.
+        """
         count = len(group.messages)
         if group.name is None or count < limits.GROUP_MAX:
             return False
-        return count >= limits.WAITING_MAX // max(1, len(self.groups))
+        return not room or count >= limits.WAITING_MAX // max(1, len(self.groups))
 
     def skippable(self) -> tuple[str, ...]:
         """The groups that a scan may pass over: they are read on their own."""
@@ -221,7 +221,7 @@ class Waiting:
             return []
         dropped = list(group.messages)
         group.more = True
-        group.touched_batch = newest  # what was taken from among them is still in the batches before
+        self.touched_batch = newest  # what was taken from among them is still in the batches before
         group.loaded_to = dropped[0].order - 1
         group.messages.clear()
         self.count -= len(dropped)

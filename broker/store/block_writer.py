@@ -74,7 +74,7 @@ class BlockWriter:
         deleted = batch.deleted
         kept: list[tuple[Block, list[int]]] = []  # what is to have rows of its own
         left: list[tuple[int, bytearray]] = []
-        fewer: list[tuple[int, str]] = []
+        fewer: list[tuple[int, bytearray, str]] = []  # the same of fewer groups
         gone: list[Block] = []
         for block, ids in self._found(wanted):
             places = block.take(ids)
@@ -90,15 +90,16 @@ class BlockWriter:
             if stay:
                 kept.append((block, stay))
             if waiting:
-                left.append((block.id, block.taken))
                 if names := block.names_left():
-                    fewer.append((block.id, names))
+                    fewer.append((block.id, block.taken, names))
+                else:
+                    left.append((block.id, block.taken))
             else:
                 gone.append(block)
         for at in range(0, len(kept), _CONTENTS_AT_ONCE):
             self._put_rows_of(kept[at : at + _CONTENTS_AT_ONCE], put_rows)
         sql.TAKE_FROM_BLOCK.run(self._connection.execute, left)
-        sql.SET_BLOCK_GROUPS.run(self._connection.execute, fewer)
+        sql.TAKE_GROUPS_FROM_BLOCK.run(self._connection.execute, fewer)
         if gone:
             self._delete(
                 [block.id for block in gone],

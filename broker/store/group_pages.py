@@ -52,7 +52,7 @@ class GroupPageCursor(Cursor):
         limit, bytes_max, queue, after = (self.values[name] for name in ("limit", "bytes_max", "queue", "after"))
         batch_number, more, heads, contents, bodies, *_ = next(self)
         rows = unpacked(heads, contents, bodies)
-        _, follows, places, *columns = next(self)
+        _, _, places, *columns = next(self)
         all_heads, all_taken, all_members = (column or b"" for column in columns[:3])
         found = InBlocks()
         chosen: list[tuple[int, bytes, GroupNames, bytes]] = []
@@ -65,13 +65,14 @@ class GroupPageCursor(Cursor):
             heads_of[block_id] = heads = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES]
             chosen.append((last_id(heads), taken, names, members))
             count += taken.count(0) if block_id > after else 0
-            if count >= limit or (more and last_id(heads) >= rows[-1].order):
+            full = count >= limit or len(chosen) == self.values["blocks_max"]
+            if full or (more and last_id(heads) >= rows[-1].order):
                 break
         # The statement is not at its end: what it found there is still there.
         for opened, (read_to, taken, names, members) in zip(
             self.values["opened"].find(self.connection, heads_of), chosen, strict=True
         ):
             found.add(opened.waiting(queue, after, taken, names, members), read_to)
-        found.more = bool(follows) or at < len(all_taken)
+        found.more = at < len(all_taken)
         self.close()
         return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, _place_of))]

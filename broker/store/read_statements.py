@@ -64,14 +64,14 @@ LEFT JOIN lease AS l ON l.id = p.id AND p.fits
 LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
-# What follows in blocks, a row for each: (NULL, whether another block follows, heads, contents, bodies, which messages were taken
-# out, names of groups, which are the messages'). Who reads stops at the block that fills the page. In a block order is id.
+# What follows in blocks, a row for each: (NULL, NULL, heads, contents, bodies, which messages were taken out, names of groups,
+# which are the messages'). One more than a page may have says that there is more. Who reads stops behind the block that fills the
+# page. In a block order is id.
 _BLOCKS = """
 SELECT * FROM (
-    SELECT NULL, EXISTS (SELECT 1 FROM block AS n INDEXED BY block_place WHERE n.queue = :queue AND n.last > k.last),
-        k.heads, {contents}, k.taken, k.group_names, k.members
+    SELECT NULL, NULL, k.heads, {contents}, k.taken, k.group_names, k.members
     FROM block AS k INDEXED BY block_place {content}
-    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max
+    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max + 1
 )
 """
 
@@ -160,14 +160,13 @@ WITH RECURSIVE stretch (n) AS (
 """
 
 
-# The same of stretches with blocks, and of these the blocks in which the group waits, all in one row: (NULL, whether a block
-# follows them, (id, how many messages, names) of each as JSON, heads, which messages were taken out, which group each is of, NULL,
-# NULL); and one more row, so that the statement has not ended when that is read: until then nothing that it found can go.
+# The same of stretches with blocks, and of these the blocks in which the group waits, one more than a page may have, all in one
+# row: (NULL, NULL, (id, how many messages, names) of each as JSON, heads, which messages were taken out, which group each is of,
+# NULL, NULL); and one more row, so that the statement has not ended when that is read: until then nothing that it found can go.
 _GROUP_BLOCKS = f"""
-SELECT NULL, EXISTS (SELECT 1 FROM block AS n INDEXED BY block_place WHERE n.queue = :queue AND n.last > found.last),
-       found.places, found.heads, found.taken, found.members, NULL, NULL
+SELECT NULL, NULL, found.places, found.heads, found.taken, found.members, NULL, NULL
 FROM (
-    SELECT max(last) AS last, json_group_array(json_array(id, length(taken), json(group_names))) AS places,
+    SELECT json_group_array(json_array(id, length(taken), json(group_names))) AS places,
         {_joined("heads")} AS heads, {_joined("taken")} AS taken, {_joined("members")} AS members
     FROM (
         WITH RECURSIVE stretch (n) AS (
@@ -178,13 +177,13 @@ FROM (
                 WHERE next.queue = :queue AND next.stretch > stretch.n ORDER BY next.stretch LIMIT 1)
             FROM stretch WHERE stretch.n IS NOT NULL
         )
-        SELECT k.id, k.last, k.group_names, k.heads, k.taken, k.members
+        SELECT k.id, k.group_names, k.heads, k.taken, k.members
         FROM stretch
         CROSS JOIN block_group AS g ON g.queue = :queue AND g.stretch = stretch.n AND g.grp = :group
         CROSS JOIN block AS k INDEXED BY block_stretch ON k.queue = :queue AND k.stretch = g.stretch
             AND k.last > :after AND k.group_names IS NOT NULL
         WHERE EXISTS (SELECT 1 FROM json_each(k.group_names) AS name WHERE name.value = :group)
-        LIMIT :blocks_max
+        LIMIT :blocks_max + 1
     )
 ) AS found
 UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

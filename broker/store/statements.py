@@ -111,7 +111,7 @@ PUT_BLOCK: Final = _put(
 )
 PUT_BLOCK_CONTENT: Final = _put("block_content", "id, contents, bodies")
 TAKE_FROM_BLOCK: Final = _change("block", ("taken",))
-SET_BLOCK_GROUPS: Final = _change("block", ("group_names",))
+TAKE_GROUPS_FROM_BLOCK: Final = _change("block", ("taken", "group_names"))
 # Of some stretches, as JSON: (queue, stretch, groups) of each.
 PUT_BLOCK_GROUPS: Final = """
 INSERT OR IGNORE INTO block_group (queue, stretch, grp)

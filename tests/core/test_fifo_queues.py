@@ -463,3 +463,81 @@ def test_what_is_deleted_beyond_the_window_is_not_in_the_next_page(bench: Bench)
     bench.delete(fifo, one.receipt_handle)
     bench.advance(30_000)
     assert bench.bodies(fifo) == ["a2"]
+
+
+def test_large_messages_of_one_group_stay_within_bounds(bench: Bench) -> None:
+    """The group is locked: a receive looks past it for others, and keeps no more of it than there is room for."""
+    fifo = bench.queue("q.fifo", fifo=True)
+    for n in range(300):
+        bench.send(fifo, f"{n:05}" + "x" * 50_000, group="a")
+    bench.send(fifo, "b", group="b")
+    bench.commit()
+    bench.restart()
+    fifo = bench.find("q.fifo")
+    assert len(bench.receive(fifo, 10)) == 10
+    assert bench.bodies(fifo, 10) == ["b"]
+    assert fifo.waiting.count <= limits.GROUP_MAX + 1
+    bench.advance(30_000)
+    found: list[str] = []
+    while deliveries := bench.receive(fifo):
+        found += [delivery.body.decode()[:5] for delivery in deliveries]
+        assert fifo.waiting.count <= limits.GROUP_MAX + 1
+        for delivery in deliveries:
+            bench.delete(fifo, delivery.receipt_handle)
+        bench.settle_down()
+    assert sorted(found) == [*(f"{n:05}" for n in range(300)), "b"]
+
+
+@pytest.mark.interpreted
+def test_what_was_deleted_is_not_in_a_page_of_the_queue_after_its_group_was_left_to_the_store(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read with its group, further than the queue, whose next page may be of an earlier state of the store."""
+    for name, size in {"WAITING_MAX": 3, "WAITING_LOW": 0, "PAGE_ROWS": 4, "GROUP_MAX": 3}.items():
+        monkeypatch.setattr(limits, name, size)
+    fifo = bench.queue("q.fifo", fifo=True)
+    bench.send(fifo, "a0", "a1", "a2", "a3", group="a")
+    bench.send(fifo, "b0", group="b")
+    bench.send(fifo, "a4", "a5", group="a")
+    for n in range(20):
+        bench.send(fifo, f"c{n}", group=f"c{n}")
+    bench.send(fifo, "a6", group="a")
+    for n in range(9):
+        bench.send(fifo, f"d{n}", group=f"d{n}")
+    bench.commit()
+    fifo.unload()
+    handles: dict[str, str] = {}
+
+    def receive() -> list[str]:
+        deliveries = bench.receive(fifo, 10, 600_000)
+        handles.update((delivery.body.decode(), delivery.receipt_handle) for delivery in deliveries)
+        bench.commit()
+        bench.settle_down()
+        return [delivery.body.decode() for delivery in deliveries]
+
+    def delete(*bodies: str) -> None:
+        for body in bodies:
+            bench.delete(fifo, handles.pop(body))
+        bench.commit()
+
+    def bring_back(*bodies: str) -> None:
+        for body in bodies:
+            bench.call(bench.engine.change_visibility, fifo, handles[body], 0)
+        bench.commit()
+
+    receive()
+    delete("a0", "a1")
+    receive()
+    while "a6" not in handles:
+        delete(*(body for body in handles if body[0] != "a"))
+        bring_back(*handles)
+        receive()
+    delete("a6")
+    bring_back("a3", "a4", "a5")
+    seen = receive()
+    delete(*seen, "a2")
+    while bodies := receive():
+        seen += bodies
+        delete(*bodies)
+    assert "a6" not in seen
+    assert bench.counts(fifo) == (0, 0, 0)

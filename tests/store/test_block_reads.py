@@ -78,6 +78,18 @@ def test_a_page_of_many_small_blocks_says_that_there_is_more(store: SqliteStore,
     assert present(store) == [*range(1, MESSAGES_MIN * count + 1)]
 
 
+def test_what_others_have_in_blocks_is_not_more(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n, group="rare" if n == 5 else "often") for n in range(1, 65))))
+    commit(send(*(message(n, group="often") for n in range(65, 129))))
+    wanted: dict[str, Any] = {"unleased": True, "limit": 100, "bytes_max": PLENTY}
+    for page in (
+        read(store.group(1, "rare", 0, **wanted)),
+        read(store.scan(1, 0, skip_groups=("often",), **wanted)),
+    ):
+        assert (ids(page), page.more) == ([5], False)
+
+
 def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
     """Few rows among many blocks: each page would read them all, and most of them again and again."""
     commit = Commits(store)
