@@ -1,4 +1,5 @@
-"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's.
+"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's. (A page of one message
+group asks once more before its statement has ended, see group_pages.py.)
 
 Three connections, opened when first needed: pages that a caller of the broker waits for never queue up behind a look or a
 backup. Nothing stays open between two awaits. This module knows nothing of the writer.
