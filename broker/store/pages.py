@@ -78,15 +78,17 @@ class BlocksPageCursor(Cursor):
         queue, after, skipped = self.values["queue"], self.values["after"], self.values.get("skipped")
         batch_number, more, heads, contents, bodies, *_ = next(self)
         rows = unpacked(heads, contents, bodies)
-        found = InBlocks()
-        for _, follows, heads, contents, bodies, taken, group_names, members in self:
+        found, full = InBlocks(), False
+        for count, (_, _, heads, contents, bodies, taken, group_names, members) in enumerate(self, start=1):
+            if full:
+                found.more = True
+                break
             names = None if group_names is None else orjson.loads(group_names)
             if names is not None and skipped:
                 taken = without(taken, names, members, skipped)
             found.add(Opened(heads, contents, bodies).waiting(queue, after, taken, names, members), last_id(heads))
-            found.more = bool(follows)
-            if found.fill(limit, bytes_max) or (more and found.read_to >= place_of(rows[-1])):
-                break
+            full = found.fill(limit, bytes_max) or count == self.values["blocks_max"]
+            full = full or (more and found.read_to >= place_of(rows[-1]))
         self.close()
         return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))]
 

@@ -64,17 +64,15 @@ LEFT JOIN lease AS l ON l.id = p.id AND p.fits
 LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
-# What follows in blocks, a row for each: (NULL, whether another one follows, heads, contents, bodies, which messages were taken
-# out, names of groups, which are the messages'). Who reads stops at the block that fills the page. In a block order is id.
+# What follows in blocks, a row for each: (NULL, NULL, heads, contents, bodies, which messages were taken out, names of groups,
+# which are the messages'). One more than a page may have says that there is more. Who reads stops behind the block that fills the
+# page. In a block order is id.
 _BLOCKS = """
-SELECT NULL, EXISTS (
-        SELECT 1 FROM block AS k INDEXED BY block_place WHERE k.queue = :queue AND k.last > found.last AND {condition}
-    ), found.heads, found.contents, found.bodies, found.taken, found.group_names, found.members
-FROM (
-    SELECT k.last, k.heads, {contents}, k.taken, k.group_names, k.members
+SELECT * FROM (
+    SELECT NULL, NULL, k.heads, {contents}, k.taken, k.group_names, k.members
     FROM block AS k INDEXED BY block_place {content}
-    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max
-) AS found
+    WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max + 1
+)
 """
 
 # Where the blocks of a page end at the latest. Rows beyond it are not looked at: few of them may lie among many blocks.
@@ -106,7 +104,7 @@ def _with_blocks(picked: str, condition: str, *, place: str = "found.ord", conte
     """A page of messages that have rows of their own, and the blocks that a condition names."""
     blocks = _BLOCKS.format(
         condition=condition,
-        contents="c.contents, c.bodies" if content else "NULL AS contents, NULL AS bodies",
+        contents="c.contents, c.bodies" if content else "NULL, NULL",
         content="CROSS JOIN block_content AS c ON c.id = k.id" if content else "",
     )
     return f"{_packed(picked, place=place, whole=str(content).upper())} UNION ALL {blocks}"

@@ -20,7 +20,7 @@ from broker.store.blocks import Arrangement, arranged
 from broker.store.changes import LANE_READY, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import unpack_counters
 from broker.store.entries import rows_of
-from broker.store.stretches import BLOCK, Stretches
+from broker.store.stretches import BLOCK_SIZE, Stretches
 
 _SLICE_S: Final = 0.003
 _SLICE_ROWS: Final = 128
@@ -104,7 +104,7 @@ class Writer:
             self._put_messages([(self._stretch(row, batch), row) for row in rows])
         if blocks:
             place = self._stretches.place
-            self._blocks.put([(place(block[0].queue, batch.number, BLOCK), block) for block in blocks])
+            self._blocks.put([(place(block[0].queue, batch.number, BLOCK_SIZE), block) for block in blocks])
         if batch.moves:
             moved = batch.moves.values()
             self._put(sql.MOVE_MESSAGE, (self._move(row, batch) for row in moved))

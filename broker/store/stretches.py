@@ -11,9 +11,8 @@ lost at any time, with a restart or a batch that fails; a stretch is then merely
 from typing import Final
 
 MESSAGES_PER_STRETCH: Final = 4096  # about twenty pages of the index
-BLOCK: Final = (
-    16  # a block is as much of a stretch as so many messages: who looks for a group passes over some hundred of them
-)
+# A block is as much of a stretch as so many messages: who looks for a group passes over some hundred of them.
+BLOCK_SIZE: Final = 16
 _QUEUES_MAX: Final = 10_000
 
 
@@ -27,7 +26,7 @@ class Stretches:
         self._batch = 0
 
     def place(self, queue: int, batch_number: int, size: int = 1) -> int:
-        """The stretch of a message that this batch adds to the queue; of a block, whose size is BLOCK."""
+        """The stretch of a message that this batch adds to the queue; of a block, whose size is BLOCK_SIZE."""
         if batch_number != self._batch:
             self._batch = batch_number
             if len(self._filling) >= _QUEUES_MAX:
