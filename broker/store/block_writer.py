@@ -16,7 +16,6 @@ from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
 from broker.store.blocks import HEAD_BYTES, Block, GroupNames, group_names, written
 from broker.store.changes import MessageRow
-from broker.store.read_statements import CONTENT_OF_BLOCKS
 
 _CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
 # Of a block that has fewer messages than one in so many, the rest gets rows: it would keep the space of all.
@@ -124,7 +123,7 @@ class BlockWriter:
         self, kept: list[tuple[Block, list[int]]], put_rows: Callable[[list[tuple[int, MessageRow]]], None]
     ) -> None:
         blocks = (sql.keys([block.id for block, _ in kept]),)
-        found = {row[0]: row for row in self._connection.execute(CONTENT_OF_BLOCKS, blocks).fetchall()}
+        found = {row[0]: row for row in self._connection.execute(sql.CONTENT_OF_BLOCKS, blocks).fetchall()}
         rows: list[tuple[int, MessageRow]] = []
         for block, places in kept:
             if block.id not in found:

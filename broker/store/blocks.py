@@ -12,7 +12,7 @@ what they look for.
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, partial
 from itertools import accumulate, compress
 from operator import attrgetter, not_, or_
@@ -122,6 +122,11 @@ def last_id(heads: bytes) -> int:
     return message_id
 
 
+def place_beyond(heads: bytes, after: int) -> int:
+    """The place of the first message beyond an id; how many there are where none is."""
+    return bisect_right(_heads(len(heads) // HEAD_BYTES).unpack(heads)[::4], after)
+
+
 class Block:
     """A block as the database has it, without contents and bodies."""
 
@@ -219,15 +224,31 @@ class Opened:
 
     __slots__ = ("_ids", "_times", "_contents", "_content_ends", "_bodies", "_body_ends")
 
-    def __init__(self, heads: bytes, contents: bytes | None, bodies: bytes | None) -> None:
-        """Without contents and bodies where a page has none."""
+    def __init__(
+        self, heads: bytes, contents: bytes | None, content_at: int, bodies: bytes | None, body_at: int
+    ) -> None:
+        """`contents`, `bodies`: None where a page has none; those of the block begin at `content_at` and `body_at`."""
         state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
         self._ids = state[::4]
         self._times = state[1::4]
         self._contents = contents
-        self._content_ends = [0, *accumulate(state[2::4])]
+        self._content_ends = list(accumulate(state[2::4], initial=content_at))
         self._bodies = bodies
-        self._body_ends = [0, *accumulate(state[3::4])]
+        self._body_ends = list(accumulate(state[3::4], initial=body_at))
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Where its contents and bodies end."""
+        return self._content_ends[-1], self._body_ends[-1]
+
+    def let_go(self) -> None:
+        """Keep no more than its own of contents and bodies that it was given with those of others."""
+        content_at, body_at = self._content_ends[0], self._body_ends[0]
+        if self._contents is not None and self._bodies is not None:
+            self._contents = self._contents[content_at : self._content_ends[-1]]
+            self._bodies = self._bodies[body_at : self._body_ends[-1]]
+        self._content_ends = [end - content_at for end in self._content_ends]
+        self._body_ends = [end - body_at for end in self._body_ends]
 
     def waiting(self, queue: int, after: int, taken: bytes, names: GroupNames | None, members: bytes) -> Waiting:
         """What was not taken out of it, beyond an id, and how many bytes that is."""
@@ -251,6 +272,19 @@ class Opened:
             rows.append(stored(row))
             place = taken.find(0, place + 1)
         return rows, size
+
+
+def opened(all_heads: Iterable[bytes], contents: bytes | None, bodies: bytes | None) -> list[Opened]:
+    """Blocks whose contents and bodies were read in one. ValueError: they are not as long as the heads say."""
+    blocks: list[Opened] = []
+    content_at = body_at = 0
+    for heads in all_heads:
+        block = Opened(heads, contents, content_at, bodies, body_at)
+        content_at, body_at = block.ends
+        blocks.append(block)
+    if contents is not None and bodies is not None and (content_at, body_at) != (len(contents), len(bodies)):
+        raise ValueError("the database is damaged: the contents of blocks are not as long as their heads say")
+    return blocks
 
 
 @cache

@@ -6,20 +6,12 @@ while in the thread that reads, block by block. What waits in a block is the dat
 
 import sqlite3
 from collections import OrderedDict
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-import orjson
-
-from broker.store import read_statements as sql
-from broker.store.base import Page
-from broker.store.blocks import HEAD_BYTES, GroupNames, Opened, last_id, only
-from broker.store.pages import Cursor, InBlocks, unpacked
+from broker.store.blocks import GroupNames, Opened, only
+from broker.store.pages import BlocksPageCursor, InBlock, read_contents
 
 OPENED_MAX: Final = 64  # of up to 64 KB
-_PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames]])
-_place_of: Final = attrgetter("order")
 
 
 class OpenedBlocks:
@@ -28,51 +20,32 @@ class OpenedBlocks:
     def __init__(self) -> None:
         self._opened: OrderedDict[int, Opened] = OrderedDict()
 
-    def find(self, connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> list[Opened]:
-        """These blocks. ValueError: the database has none of an id."""
-        opened = self._opened
-        if missing := [block_id for block_id in heads_of if block_id not in opened]:
-            for block_id, contents, bodies in connection.execute(sql.CONTENT_OF_BLOCKS, (orjson.dumps(missing),)):
-                opened[block_id] = Opened(heads_of[block_id], contents, bodies)
-        found: list[Opened] = []
-        for block_id in heads_of:
-            if block_id not in opened:
-                raise ValueError(f"the database is damaged: block {block_id} has no content")
-            opened.move_to_end(block_id)
-            found.append(opened[block_id])
-        while len(opened) > OPENED_MAX:
-            opened.popitem(last=False)
+    def find(self, connection: sqlite3.Connection, blocks: list[InBlock]) -> list[Opened]:
+        """These blocks. ValueError: the database has none of an id.
+
+        One in which there is nothing of other groups is read once.
+        """
+        kept = self._opened
+        missing = {block.id: block.heads for block in blocks if block.id not in kept}
+        read = dict(zip(missing, read_contents(connection, missing), strict=True))
+        found = [read.get(block.id) or kept[block.id] for block in blocks]
+        for block, opened in zip(blocks, found, strict=True):
+            if block.id not in read:
+                kept.move_to_end(block.id)
+            elif block.names is not None and len(block.names) > 1:
+                opened.let_go()
+                kept[block.id] = opened
+        while len(kept) > OPENED_MAX:
+            kept.popitem(last=False)
         return found
 
 
-class GroupPageCursor(Cursor):
-    """Makes a Page of the statement for one message group. `opened` is an OpenedBlocks of the connection's."""
+class GroupPageCursor(BlocksPageCursor):
+    """Makes a Page of the statement for one message group. Its `opened` is an OpenedBlocks of the connection's."""
 
-    def fetchall(self) -> list[Any]:
-        limit, bytes_max, queue, after = (self.values[name] for name in ("limit", "bytes_max", "queue", "after"))
-        batch_number, more, heads, contents, bodies, *_ = next(self)
-        rows = unpacked(heads, contents, bodies)
-        _, _, places, *columns = next(self)
-        all_heads, all_taken, all_members = (column or b"" for column in columns[:3])
-        found = InBlocks()
-        chosen: list[tuple[int, bytes, GroupNames, bytes]] = []
-        heads_of: dict[int, bytes] = {}
-        at = count = 0
-        for block_id, messages, names in _PLACES.decode(places):
-            begin, at = at, at + messages
-            members = all_members[begin:at]
-            taken = only(all_taken[begin:at], names, members, self.values["group"])
-            heads_of[block_id] = heads = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES]
-            chosen.append((last_id(heads), taken, names, members))
-            count += taken.count(0) if block_id > after else 0
-            full = count >= limit or len(chosen) == self.values["blocks_max"]
-            if full or (more and last_id(heads) >= rows[-1].order):
-                break
-        # The statement is not at its end: what it found there is still there.
-        for opened, (read_to, taken, names, members) in zip(
-            self.values["opened"].find(self.connection, heads_of), chosen, strict=True
-        ):
-            found.add(opened.waiting(queue, after, taken, names, members), read_to)
-        found.more = at < len(all_taken)
-        self.close()
-        return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, _place_of))]
+    def passed(self, taken: bytes, names: GroupNames, members: bytes) -> bytes:
+        return only(taken, names, members, self.values["group"])
+
+    def opened(self, blocks: list[InBlock]) -> list[Opened]:
+        found: list[Opened] = self.values["opened"].find(self.connection, blocks)
+        return found

@@ -8,14 +8,28 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
+from broker.store import read_statements as sql
 from broker.store.base import AcceptedPage, Page, StoredMessage
-from broker.store.blocks import Opened, Waiting, arrivals, last_id, stored, without
+from broker.store.blocks import (
+    HEAD_BYTES,
+    GroupNames,
+    Opened,
+    Waiting,
+    arrivals,
+    last_id,
+    opened,
+    place_beyond,
+    stored,
+    without,
+)
 from broker.store.entries import DIGEST_BYTES
 
+_PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames | None]])
 _NO_EDGE: Final = 1 << 63
 _CONTENT: Final = StoredMessage._fields.index("content")  # in heads, how large it is
 _BODY: Final = StoredMessage._fields.index("body")
@@ -65,6 +79,16 @@ class PackedPageCursor(Cursor):
         return [Page(batch_number, unpacked(heads, contents, bodies), bool(more))]
 
 
+class InBlock(NamedTuple):
+    """A block that a page reads."""
+
+    id: int
+    heads: bytes
+    taken: bytes  # as the page sees it
+    names: GroupNames | None
+    members: bytes
+
+
 class BlocksPageCursor(Cursor):
     """Merges a page of messages that have rows of their own with those in blocks, and reads no further than the page goes.
 
@@ -75,22 +99,46 @@ class BlocksPageCursor(Cursor):
 
     def fetchall(self) -> list[Any]:
         place_of, limit, bytes_max = type(self).place_of, self.values["limit"], self.values["bytes_max"]
-        queue, after, skipped = self.values["queue"], self.values["after"], self.values.get("skipped")
+        queue, after = self.values["queue"], self.values["after"]
         batch_number, more, heads, contents, bodies, *_ = next(self)
         rows = unpacked(heads, contents, bodies)
-        found, full = InBlocks(), False
-        for count, (_, _, heads, contents, bodies, taken, group_names, members) in enumerate(self, start=1):
-            if full:
-                found.more = True
-                break
-            names = None if group_names is None else orjson.loads(group_names)
-            if names is not None and skipped:
-                taken = without(taken, names, members, skipped)
-            found.add(Opened(heads, contents, bodies).waiting(queue, after, taken, names, members), last_id(heads))
-            full = found.fill(limit, bytes_max) or count == self.values["blocks_max"]
-            full = full or (more and found.read_to >= place_of(rows[-1]))
+        blocks, found_more = self._chosen(next(self), place_of(rows[-1]) if more else _NO_EDGE)
+        # The statement is not at its end: what it found is still there.
+        found = InBlocks(more=found_more)
+        for block, content in zip(blocks, self.opened(blocks), strict=True):
+            waiting = content.waiting(queue, after, block.taken, block.names, block.members)
+            found.add(waiting, last_id(block.heads))
         self.close()
         return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))]
+
+    def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
+        """The blocks that fill the page, and whether there are more. So many cannot have much more bytes than a page."""
+        limit, after, blocks_max = self.values["limit"], self.values["after"], self.values["blocks_max"]
+        _, _, places, *columns, _, _ = found
+        all_heads, all_taken, all_members = (column or b"" for column in columns)
+        chosen: list[InBlock] = []
+        at = members_at = count = 0
+        for block_id, messages, names in _PLACES.decode(places):
+            begin, at = at, at + messages
+            members_begin, members_at = members_at, members_at + (0 if names is None else messages)
+            heads, taken = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES], all_taken[begin:at]
+            members = all_members[members_begin:members_at]
+            if names is not None:
+                taken = self.passed(taken, names, members)
+            chosen.append(InBlock(block_id, heads, taken, names, members))
+            count += taken.count(0, 0 if block_id > after else place_beyond(heads, after))
+            if count >= limit or len(chosen) == blocks_max or last_id(heads) >= edge:
+                break
+        return chosen, at < len(all_taken)
+
+    def passed(self, taken: bytes, names: GroupNames, members: bytes) -> bytes:
+        """`taken`, with messages that the page passes over as if they were."""
+        skipped = self.values.get("skipped")
+        return without(taken, names, members, skipped) if skipped else taken
+
+    def opened(self, blocks: list[InBlock]) -> list[Opened]:
+        """The same with what was sent."""
+        return read_contents(self.connection, {block.id: block.heads for block in blocks})
 
 
 class LookCursor(BlocksPageCursor):
@@ -99,14 +147,32 @@ class LookCursor(BlocksPageCursor):
     place_of = attrgetter("id")
 
 
-class InBlocks:
-    """What a page finds in blocks."""
+class HeadsPageCursor(BlocksPageCursor):
+    """The same in the order of the queue, without what was sent."""
 
-    def __init__(self) -> None:
+    def opened(self, blocks: list[InBlock]) -> list[Opened]:
+        return opened((block.heads for block in blocks), None, None)
+
+
+def read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> list[Opened]:
+    """Blocks with what was sent, in one step. ValueError: the database has none of an id."""
+    ids = [*heads_of]
+    if not ids:
+        return []
+    ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids),)).fetchall()
+    if missing := sorted(heads_of.keys() - set(orjson.loads(found))):
+        raise ValueError(f"the database is damaged: block {missing[0]} has no content")
+    return opened(heads_of.values(), contents or b"", bodies or b"")
+
+
+class InBlocks:
+    """What a page finds in blocks. `more`: there may be more beyond them."""
+
+    def __init__(self, *, more: bool) -> None:
         self.rows: list[StoredMessage] = []
         self.size = 0
         self.read_to = 0  # the id of the last message of the last block
-        self.more = False  # there may be more beyond it
+        self.more = more
 
     def add(self, waiting: Waiting, read_to: int) -> None:
         """The next block has these."""
@@ -114,10 +180,6 @@ class InBlocks:
         self.rows += rows
         self.size += size
         self.read_to = read_to
-
-    def fill(self, limit: int, bytes_max: int) -> bool:
-        """Whether they are enough for a page."""
-        return len(self.rows) >= limit or (self.size >= bytes_max and bool(self.rows))
 
     def merged(
         self,
@@ -137,6 +199,8 @@ class InBlocks:
             rows = sorted(rows + self.rows, key=place_of)
             while place_of(rows[-1]) > edge:
                 rows.pop()
+        elif self.size < bytes_max:
+            return self.rows[:limit], self.more or limit < len(self.rows)
         else:
             rows = self.rows
         fit = _fitting(rows, limit, bytes_max)

@@ -64,15 +64,17 @@ LEFT JOIN lease AS l ON l.id = p.id AND p.fits
 LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
-# What follows in blocks, a row for each: (NULL, NULL, heads, contents, bodies, which messages were taken out, names of groups,
-# which are the messages'). One more than a page may have says that there is more. Who reads stops behind the block that fills the
-# page. In a block order is id.
+# What follows in blocks, one more than a page may have, which says that there is more. All in one row: (NULL, NULL, (id, how many
+# messages, names of groups) of each as JSON, heads, which messages were taken out, which group each is of, NULL, NULL). A second
+# one keeps the statement from ending when that is read: until then nothing that it found can go. In a block order is id.
+_FOUND_IN_BLOCKS = """
+SELECT NULL, NULL, json_group_array(json_array(id, length(taken), json(group_names))), {heads}, {taken}, {members}, NULL, NULL
+FROM ({blocks})
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+"""
 _BLOCKS = """
-SELECT * FROM (
-    SELECT NULL, NULL, k.heads, {contents}, k.taken, k.group_names, k.members
-    FROM block AS k INDEXED BY block_place {content}
+    SELECT k.id, k.heads, k.taken, k.group_names, k.members FROM block AS k INDEXED BY block_place
     WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max + 1
-)
 """
 
 # Where the blocks of a page end at the latest. Rows beyond it are not looked at: few of them may lie among many blocks.
@@ -100,14 +102,22 @@ def _packed(picked: str, *, place: str = "found.ord", whole: str = "TRUE") -> st
     )
 
 
+def _found_in(blocks: str) -> str:
+    columns = {name: _joined(name) for name in ("heads", "taken", "members")}
+    return _FOUND_IN_BLOCKS.format(blocks=blocks, **columns)
+
+
 def _with_blocks(picked: str, condition: str, *, place: str = "found.ord", content: bool = True) -> str:
     """A page of messages that have rows of their own, and the blocks that a condition names."""
-    blocks = _BLOCKS.format(
-        condition=condition,
-        contents="c.contents, c.bodies" if content else "NULL, NULL",
-        content="CROSS JOIN block_content AS c ON c.id = k.id" if content else "",
-    )
+    blocks = _found_in(_BLOCKS.format(condition=condition))
     return f"{_packed(picked, place=place, whole=str(content).upper())} UNION ALL {blocks}"
+
+
+# What was sent of some blocks, one after the other: their ids as JSON, contents, bodies.
+CONTENTS: Final = (
+    f"SELECT json_group_array(c.id), {_joined('c.contents')}, {_joined('c.bodies')}"
+    " FROM json_each(?) AS wanted CROSS JOIN block_content AS c ON c.id = wanted.value"
+)
 
 
 _UNLEASED = " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.id = m.id)"
@@ -160,36 +170,24 @@ WITH RECURSIVE stretch (n) AS (
 """
 
 
-# The same of stretches with blocks, and of these the blocks in which the group waits, one more than a page may have, all in one
-# row: (NULL, NULL, (id, how many messages, names) of each as JSON, heads, which messages were taken out, which group each is of,
-# NULL, NULL); and one more row, so that the statement has not ended when that is read: until then nothing that it found can go.
-_GROUP_BLOCKS = f"""
-SELECT NULL, NULL, found.places, found.heads, found.taken, found.members, NULL, NULL
-FROM (
-    SELECT json_group_array(json_array(id, length(taken), json(group_names))) AS places,
-        {_joined("heads")} AS heads, {_joined("taken")} AS taken, {_joined("members")} AS members
-    FROM (
-        WITH RECURSIVE stretch (n) AS (
-            SELECT (SELECT stretch FROM block INDEXED BY block_place
-                WHERE queue = :queue AND last > :after ORDER BY last LIMIT 1)
-            UNION ALL
-            SELECT (SELECT next.stretch FROM block_group AS next
-                WHERE next.queue = :queue AND next.stretch > stretch.n ORDER BY next.stretch LIMIT 1)
-            FROM stretch WHERE stretch.n IS NOT NULL
-        )
-        SELECT k.id, k.group_names, k.heads, k.taken, k.members
-        FROM stretch
-        CROSS JOIN block_group AS g ON g.queue = :queue AND g.stretch = stretch.n AND g.grp = :group
-        CROSS JOIN block AS k INDEXED BY block_stretch ON k.queue = :queue AND k.stretch = g.stretch
-            AND k.last > :after AND k.group_names IS NOT NULL
-        WHERE EXISTS (SELECT 1 FROM json_each(k.group_names) AS name WHERE name.value = :group)
-        LIMIT :blocks_max + 1
+# The same of stretches with blocks, and of these the blocks in which the group waits.
+_GROUP_BLOCKS = _found_in("""
+    WITH RECURSIVE stretch (n) AS (
+        SELECT (SELECT stretch FROM block INDEXED BY block_place
+            WHERE queue = :queue AND last > :after ORDER BY last LIMIT 1)
+        UNION ALL
+        SELECT (SELECT next.stretch FROM block_group AS next
+            WHERE next.queue = :queue AND next.stretch > stretch.n ORDER BY next.stretch LIMIT 1)
+        FROM stretch WHERE stretch.n IS NOT NULL
     )
-) AS found
-UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-"""
-# What was sent of some blocks: (id, contents, bodies) of each.
-CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
+    SELECT k.id, k.heads, k.taken, k.group_names, k.members
+    FROM stretch
+    CROSS JOIN block_group AS g ON g.queue = :queue AND g.stretch = stretch.n AND g.grp = :group
+    CROSS JOIN block AS k INDEXED BY block_stretch ON k.queue = :queue AND k.stretch = g.stretch
+        AND k.last > :after AND k.group_names IS NOT NULL
+    WHERE EXISTS (SELECT 1 FROM json_each(k.group_names) AS name WHERE name.value = :group)
+    LIMIT :blocks_max + 1
+""")
 
 
 def _group(conditions: str) -> str:

@@ -1,5 +1,5 @@
-"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's. (A page of one message
-group asks once more before its statement has ended, see group_pages.py.)
+"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's. (A page of blocks
+asks once more before its statement has ended, see pages.py.)
 
 Three connections, opened when first needed: pages that a caller of the broker waits for never queue up behind a look or a
 backup. Nothing stays open between two awaits. This module knows nothing of the writer.
@@ -29,6 +29,7 @@ from broker.store.pages import (
     ArrivalsCursor,
     BlocksPageCursor,
     Cursor,
+    HeadsPageCursor,
     LookCursor,
     PackedPageCursor,
     PageCursor,
@@ -231,7 +232,7 @@ class SqliteReads:
         return await _packed_page(
             self._pages,
             sql.OLDEST,
-            BlocksPageCursor,
+            HeadsPageCursor,
             queue=queue,
             lane=lane,
             after=0,

@@ -141,6 +141,8 @@ FROM block AS k WHERE k.id IN (
         WHERE e.queue = json_extract(span.value, '$[0]') AND e.last >= json_extract(span.value, '$[2]') ORDER BY e.last LIMIT 1
     ), json_extract(span.value, '$[2]')))
 """
+# What was sent of some blocks: (id, contents, bodies) of each.
+CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
 # Of some queues, those that have no block.
 WITHOUT_BLOCKS: Final = (
     "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM block WHERE block.queue = json_each.value)"

@@ -12,7 +12,7 @@ from broker.store import read_statements as read_sql
 from broker.store.base import CommitUncertain, StoreError
 from broker.store.batch import Batch
 from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
-from broker.store.changes import LANE_LATER, MessageRow, MoveRow
+from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
 from broker.store.group_pages import OPENED_MAX
 from broker.store.sqlite import SqliteStore
 from broker.store.stretches import BLOCK_SIZE, MESSAGES_PER_STRETCH
@@ -395,3 +395,29 @@ def test_a_group_of_a_block_without_content_is_an_error_of_the_store(store: Sqli
     connection_of(store).execute("DELETE FROM block_content")
     with pytest.raises(StoreError, match="damaged: block 1 has no content"):
         group(store, "a")
+
+
+def test_a_block_of_a_single_group_is_not_kept_when_it_was_read(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(send(*grouped(range(1, 65), "a")))
+    commit(send(*grouped(range(65, 129), "a", "b")))
+    store.checkpoint()
+    assert group(store, "a", limit=999) == [*range(1, 65), *range(66, 129, 2)]
+    assert [*store._opened._opened] == [65]
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM block_content", "UPDATE block_content SET bodies = x'00'"])
+def test_a_page_of_blocks_whose_content_is_not_there_is_an_error_of_the_store(store: SqliteStore, damage: str) -> None:
+    commit = Commits(store)
+    commit(send(*(message(n) for n in range(1, 65))))
+    commit(send(*grouped(range(65, 129), "a", "b")))
+    store.checkpoint()
+    connection_of(store).execute(damage)
+    for page in (
+        lambda: store.scan(1, 0, skip_groups=(), unleased=True, limit=9, bytes_max=PLENTY),
+        lambda: store.look(1, 0, limit=9, bytes_max=PLENTY),
+        lambda: store.group(1, "b", 0, unleased=True, limit=9, bytes_max=PLENTY),
+    ):
+        with pytest.raises(StoreError, match="the database is damaged: "):
+            read(page())
+    assert ids(read(store.oldest(1, LANE_READY, limit=9))) == [*range(1, 10)]
