@@ -14,7 +14,7 @@ import msgspec
 from broker.store import statements as sql
 from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
-from broker.store.blocks import HEAD_BYTES, Block, GroupNames, group_names, written
+from broker.store.blocks import HEAD_BYTES, Block, GroupNames, written
 from broker.store.changes import MessageRow
 
 _CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
@@ -47,10 +47,10 @@ class BlockWriter:
         groups: dict[tuple[int, int], set[str]] = {}
         for stretch, block in blocks:
             queue = block[0].queue
-            row, content = written(block, stretch)
+            row, content, names = written(block, stretch)
             rows.append(row)
             contents.append(content)
-            if names := group_names(block):
+            if names:
                 groups.setdefault((queue, stretch), set()).update(names)
             self._queues.add(queue)
             self._emptied.discard(queue)

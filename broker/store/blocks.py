@@ -43,7 +43,6 @@ GroupNames = list[str | int | None]
 GONE: Final = 0
 
 _by_id: Final = attrgetter("id")
-_by_group: Final = attrgetter("group")
 # A StoredMessage of all its fields in one tuple or list: the class itself takes three times as long.
 stored: Final = partial(tuple.__new__, StoredMessage)
 
@@ -89,31 +88,22 @@ def _cut(messages: list[MessageRow]) -> list[list[MessageRow]]:
     return blocks
 
 
-def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, ContentRow]:
-    """A block's two rows."""
+def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, ContentRow, list[str]]:
+    """A block's two rows, and the groups that its messages belong to."""
     first, last, count = block[0], block[-1], len(block)
     contents = [row.content for row in block]
     bodies = [row.body for row in block]
     times = [row.enqueued_at_ms for row in block]
+    groups = [row.group for row in block]
     heads = b"".join(map(_HEAD.pack, map(_by_id, block), times, map(len, contents), map(len, bodies)))
-    names, members = _grouped(block)
-    row = first.id, first.queue, last.id, stretch, bytearray(count), heads, names, members
-    return row, (first.id, b"".join(contents), b"".join(bodies))
-
-
-def group_names(block: Sequence[MessageRow]) -> list[str]:
-    """The groups that a block's messages belong to."""
-    return [name for name in dict.fromkeys(map(_by_group, block)) if name is not None]
-
-
-def _grouped(block: Sequence[MessageRow]) -> tuple[str, bytes]:
-    """What the block says of groups: their names as JSON, and each message's place among them. Empty where none has a group."""
-    groups = list(map(_by_group, block))
     names = list(dict.fromkeys(groups))
-    if names == [None]:
-        return "", b""
-    place_of = {name: place for place, name in enumerate(names)}
-    return msgspec.json.encode(names).decode(), bytes(map(place_of.__getitem__, groups))
+    said, members = "", b""  # where none has a group
+    if names != [None]:
+        place_of = {name: place for place, name in enumerate(names)}
+        said, members = msgspec.json.encode(names).decode(), bytes(map(place_of.__getitem__, groups))
+    row = first.id, first.queue, last.id, stretch, bytearray(count), heads, said, members
+    content = first.id, b"".join(contents), b"".join(bodies)
+    return row, content, [name for name in names if name is not None]
 
 
 def last_id(heads: bytes) -> int:

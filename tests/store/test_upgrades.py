@@ -139,7 +139,7 @@ def test_blocks_of_before_have_no_groups(directory: Path) -> None:
     connection = sqlite3.connect(directory / "pombo.db", isolation_level=None)
     schema.create(connection, SECRET, schema.released_steps()[:7])
     rows = [message(n) for n in range(1, 65)]
-    block, content = written(rows, 1)
+    block, content, _ = written(rows, 1)
     connection.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)", block[:6])
     connection.execute("INSERT INTO block_content VALUES (?, ?, ?)", content)
     connection.execute("INSERT INTO message VALUES (65, 1, 0, 65, 1, 'g', 1065, x'01')")
