@@ -159,7 +159,7 @@ def read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) ->
     ids = [*heads_of]
     if not ids:
         return []
-    ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids),)).fetchall()
+    ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids).decode(),)).fetchall()
     if missing := sorted(heads_of.keys() - set(orjson.loads(found))):
         raise ValueError(f"the database is damaged: block {missing[0]} has no content")
     return opened(heads_of.values(), contents or b"", bodies or b"")

@@ -106,6 +106,27 @@ def test_a_page_looks_at_no_rows_beyond_its_blocks(store: SqliteStore) -> None:
     assert present(store) == [*range(1, 100 * MESSAGES_MAX + 1)]
 
 
+def test_json_is_given_to_sqlite_as_text(store: SqliteStore) -> None:
+    """From version 3.45 on it takes a blob for its own binary form of JSON."""
+    commit = Commits(store)
+    commit(send(*(message(n, group="abc"[n % 3]) for n in range(1, 129))))
+    read(store.oldest(1, LANE_READY, limit=1))  # opens the connection
+    statements: list[str] = []
+    assert store._pages is not None
+    assert store._pages._connection is not None
+    read(store._pages._connection.set_trace_callback(statements.append))
+    connection_of(store).set_trace_callback(statements.append)
+    for groups in ((), ("a",), ("a", "b")):
+        read(store.scan(1, 0, skip_groups=groups, unleased=True, limit=200, bytes_max=PLENTY))
+    read(store.group(1, "a", 0, unleased=True, limit=200, bytes_max=PLENTY))
+    read(store.messages((1, 2), content=True))
+    commit(lambda batch: [batch.set_lease(lease(n, 5)) for n in (1, 2)])
+    commit(delete(1, 2, *range(65, 129)))
+    store.checkpoint()
+    assert sum("json_each(" in statement for statement in statements) > 10
+    assert [statement for statement in statements if "json_each(x'" in statement.lower()] == []
+
+
 KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "move to the end", "drop")
 GROUPS = ("g", "h", "0", 'a "quoted" one', "über")
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
