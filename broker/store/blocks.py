@@ -117,6 +117,23 @@ def place_beyond(heads: bytes, after: int) -> int:
     return bisect_right(_heads(len(heads) // HEAD_BYTES).unpack(heads)[::4], after)
 
 
+def sent_bytes(heads: bytes) -> int:
+    """How many bytes the contents and bodies of its messages have."""
+    state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
+    size: int = sum(state[2::4]) + sum(state[3::4])
+    return size
+
+
+def check_block(block_id: int, heads: bytes, taken: bytes, names: GroupNames | None, members: bytes) -> None:
+    """ValueError where these, which were read in one with those of other blocks, are not all of this one."""
+    count = len(taken)
+    whole = count > 0 and len(heads) == count * HEAD_BYTES and _HEAD.unpack_from(heads, 0)[0] == block_id
+    if whole and names is not None:
+        whole = len(members) == count and max(members) < len(names)
+    if not whole:
+        raise ValueError(f"the database is damaged: block {block_id} is not whole")
+
+
 class Block:
     """A block as the database has it, without contents and bodies."""
 
@@ -188,8 +205,9 @@ class Block:
 
 
 def name_of(name: str | int | None) -> str | None:
-    """The group that a name in a block stands for, of which something waits there."""
-    assert name is None or isinstance(name, str)
+    """The group that a name in a block stands for, of which something waits there. ValueError: nothing does."""
+    if isinstance(name, int):
+        raise ValueError("the database is damaged: a block has messages of a group that it says has none there")
     return name
 
 

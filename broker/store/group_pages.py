@@ -23,7 +23,7 @@ class OpenedBlocks:
     def find(self, connection: sqlite3.Connection, blocks: list[InBlock]) -> list[Opened]:
         """These blocks. ValueError: the database has none of an id.
 
-        One in which there is nothing of other groups is read once.
+        One that never held other groups is kept only if the page may end in it.
         """
         kept = self._opened
         missing = {block.id: block.heads for block in blocks if block.id not in kept}
@@ -32,7 +32,7 @@ class OpenedBlocks:
         for block, opened in zip(blocks, found, strict=True):
             if block.id not in read:
                 kept.move_to_end(block.id)
-            elif block.names is not None and len(block.names) > 1:
+            elif block is blocks[-1] or (block.names is not None and len(block.names) > 1):
                 opened.let_go()
                 kept[block.id] = opened
         while len(kept) > OPENED_MAX:

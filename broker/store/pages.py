@@ -5,6 +5,7 @@ those in read_statements.py.
 """
 
 import sqlite3
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
@@ -21,9 +22,11 @@ from broker.store.blocks import (
     Opened,
     Waiting,
     arrivals,
+    check_block,
     last_id,
     opened,
     place_beyond,
+    sent_bytes,
     stored,
     without,
 )
@@ -40,6 +43,16 @@ class Cursor(sqlite3.Cursor):
 
     values: dict[str, Any]
 
+    def fetchall(self) -> list[Any]:
+        try:
+            return [self.answer()]
+        finally:
+            self.close()  # also after an error: an open cursor would keep all later reads in its transaction
+
+    @abstractmethod
+    def answer(self) -> Any:
+        """What the rows come to."""
+
 
 class Values(dict[str, Any]):
     """The values of a statement whose answer such a cursor puts together."""
@@ -52,7 +65,7 @@ class Values(dict[str, Any]):
 class PageCursor(Cursor):
     """Makes a Page of the rows of a page statement, and reads no further than the page goes: `limit` and `bytes_max` end it."""
 
-    def fetchall(self) -> list[Any]:
+    def answer(self) -> Page:
         rows: list[StoredMessage] = []
         limit, bytes_max, size = self.values["limit"], self.values["bytes_max"], 0
         batch_number, full, more = 0, False, False
@@ -66,17 +79,15 @@ class PageCursor(Cursor):
             rows.append(StoredMessage._make((*row[1:7], row[7] == 1, *row[8:])))  # SQLite knows no bool
             size += len(row[-2] or b"") + len(row[-1] or b"")  # attributes may be as large as bodies
             full = len(rows) >= limit or size >= bytes_max
-        self.close()
-        return [Page(batch_number, rows, more)]
+        return Page(batch_number, rows, more)
 
 
 class PackedPageCursor(Cursor):
     """Takes a page apart that is one row."""
 
-    def fetchall(self) -> list[Any]:
-        ((batch_number, more, heads, contents, bodies, *_),) = super().fetchall()
-        self.close()
-        return [Page(batch_number, unpacked(heads, contents, bodies), bool(more))]
+    def answer(self) -> Page:
+        batch_number, more, heads, contents, bodies, *_ = next(self)
+        return Page(batch_number, unpacked(heads, contents, bodies), bool(more))
 
 
 class InBlock(NamedTuple):
@@ -97,7 +108,7 @@ class BlocksPageCursor(Cursor):
 
     place_of: Callable[[StoredMessage], int] = attrgetter("order")
 
-    def fetchall(self) -> list[Any]:
+    def answer(self) -> Page:
         place_of, limit, bytes_max = type(self).place_of, self.values["limit"], self.values["bytes_max"]
         queue, after = self.values["queue"], self.values["after"]
         batch_number, more, heads, contents, bodies, *_ = next(self)
@@ -108,28 +119,32 @@ class BlocksPageCursor(Cursor):
         for block, content in zip(blocks, self.opened(blocks), strict=True):
             waiting = content.waiting(queue, after, block.taken, block.names, block.members)
             found.add(waiting, last_id(block.heads))
-        self.close()
-        return [Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))]
+        return Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))
 
     def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
-        """The blocks that fill the page, and whether there are more. So many cannot have much more bytes than a page."""
-        limit, after, blocks_max = self.values["limit"], self.values["after"], self.values["blocks_max"]
+        """The blocks that fill the page, about, and whether there are more. ValueError: the columns do not fit together."""
+        limit, bytes_max, after = self.values["limit"], self.values["bytes_max"], self.values["after"]
         _, _, places, *columns, _, _ = found
         all_heads, all_taken, all_members = (column or b"" for column in columns)
         chosen: list[InBlock] = []
-        at = members_at = count = 0
+        at = members_at = count = size = 0
+        full = False
         for block_id, messages, names in _PLACES.decode(places):
             begin, at = at, at + messages
             members_begin, members_at = members_at, members_at + (0 if names is None else messages)
+            if full or len(chosen) == self.values["blocks_max"]:
+                return chosen, True
             heads, taken = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES], all_taken[begin:at]
             members = all_members[members_begin:members_at]
+            check_block(block_id, heads, taken, names, members)
             if names is not None:
                 taken = self.passed(taken, names, members)
             chosen.append(InBlock(block_id, heads, taken, names, members))
-            count += taken.count(0, 0 if block_id > after else place_beyond(heads, after))
-            if count >= limit or len(chosen) == blocks_max or last_id(heads) >= edge:
-                break
-        return chosen, at < len(all_taken)
+            waiting = taken.count(0, 0 if block_id > after else place_beyond(heads, after))
+            count += waiting
+            size += sent_bytes(heads) * waiting // messages
+            full = count >= limit or (size >= bytes_max and count > 0) or last_id(heads) >= edge
+        return chosen, False
 
     def passed(self, taken: bytes, names: GroupNames, members: bytes) -> bytes:
         """`taken`, with messages that the page passes over as if they were."""
@@ -137,7 +152,7 @@ class BlocksPageCursor(Cursor):
         return without(taken, names, members, skipped) if skipped else taken
 
     def opened(self, blocks: list[InBlock]) -> list[Opened]:
-        """The same with what was sent."""
+        """These blocks, with what was sent."""
         return read_contents(self.connection, {block.id: block.heads for block in blocks})
 
 
@@ -160,8 +175,10 @@ def read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) ->
     if not ids:
         return []
     ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids).decode(),)).fetchall()
-    if missing := sorted(heads_of.keys() - set(orjson.loads(found))):
-        raise ValueError(f"the database is damaged: block {missing[0]} has no content")
+    read = orjson.loads(found)
+    if read != ids:
+        missing = next(block_id for block_id in ids if block_id not in read)
+        raise ValueError(f"the database is damaged: block {missing} has no content")
     return opened(heads_of.values(), contents or b"", bodies or b"")
 
 
@@ -238,7 +255,7 @@ def unpacked(heads: str, contents: bytes | None, bodies: bytes | None) -> list[S
 class AcceptedCursor(Cursor):
     """Makes an AcceptedPage of whole rows, and reads no further than the page goes: `limit` and `since_ms` end it."""
 
-    def fetchall(self) -> list[Any]:
+    def answer(self) -> AcceptedPage:
         limit, since_ms = DIGEST_BYTES * self.values["limit"], self.values["since_ms"]
         first = last = page_newest_ms = size = 0
         found: list[bytes] = []
@@ -254,14 +271,13 @@ class AcceptedCursor(Cursor):
             first = row_first
             found.append(digests)
             size += len(digests)
-        self.close()
-        return [AcceptedPage(first, last, page_newest_ms, b"".join(found), more)]
+        return AcceptedPage(first, last, page_newest_ms, b"".join(found), more)
 
 
 class ArrivalsCursor(Cursor):
     """Counts arrivals by their time, in `runs_max` runs at most: (newest batch, [(time, how many)] ascending)."""
 
-    def fetchall(self) -> list[Any]:
+    def answer(self) -> tuple[int, list[tuple[int, int]]]:
         since_ms, runs_max = self.values["since_ms"], self.values["runs_max"]
         times: Counter[int] = Counter()
         newest = 0
@@ -275,8 +291,7 @@ class ArrivalsCursor(Cursor):
                 newest = batch_number
                 if at_ms is not None:
                     times[at_ms] += how_many
-        self.close()
         runs = sorted(times.items())
         size = max(1, -(-len(runs) // runs_max))
         shared = [runs[at : at + size] for at in range(0, len(runs), size)]
-        return [(newest, [(some[-1][0], sum(count for _, count in some)) for some in shared])]
+        return newest, [(some[-1][0], sum(count for _, count in some)) for some in shared]

@@ -1,5 +1,5 @@
-"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's. (A page of blocks
-asks once more before its statement has ended, see pages.py.)
+"""The store's reads: each one statement, so one read transaction, fetched whole in a thread of aiosqlite's. (A page asks
+once more for what was sent in its blocks, before its statement has ended, see pages.py.)
 
 Three connections, opened when first needed: pages that a caller of the broker waits for never queue up behind a look or a
 backup. Nothing stays open between two awaits. This module knows nothing of the writer.
@@ -166,7 +166,7 @@ class SqliteReads:
             contains=contains,
             queue=queue,
             after=after_order,
-            blocks_max=BLOCKS_PER_PAGE,
+            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
             skipped=frozenset(skip_groups),
             skip_group=skip_groups[0] if skip_groups else None,
             skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
@@ -194,7 +194,7 @@ class SqliteReads:
             queue=queue,
             group=group,
             after=after_order,
-            blocks_max=BLOCKS_PER_PAGE,
+            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
             limit=limit,
             bytes_max=bytes_max,
         )
@@ -238,7 +238,7 @@ class SqliteReads:
             after=0,
             limit=limit,
             bytes_max=_ALL_BYTES,
-            blocks_max=BLOCKS_PER_PAGE,
+            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
         )
 
     async def look(self, queue: int, after_id: int, *, limit: int, bytes_max: int) -> Page:
@@ -250,7 +250,7 @@ class SqliteReads:
             after=after_id,
             limit=limit,
             bytes_max=bytes_max,
-            blocks_max=BLOCKS_PER_PAGE,
+            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
         )
 
     async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
