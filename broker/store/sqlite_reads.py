@@ -166,7 +166,7 @@ class SqliteReads:
             contains=contains,
             queue=queue,
             after=after_order,
-            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
+            blocks_max=_blocks_max(limit),
             skipped=frozenset(skip_groups),
             skip_group=skip_groups[0] if skip_groups else None,
             skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",
@@ -194,7 +194,7 @@ class SqliteReads:
             queue=queue,
             group=group,
             after=after_order,
-            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
+            blocks_max=_blocks_max(limit),
             limit=limit,
             bytes_max=bytes_max,
         )
@@ -238,7 +238,7 @@ class SqliteReads:
             after=0,
             limit=limit,
             bytes_max=_ALL_BYTES,
-            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
+            blocks_max=_blocks_max(limit),
         )
 
     async def look(self, queue: int, after_id: int, *, limit: int, bytes_max: int) -> Page:
@@ -250,7 +250,7 @@ class SqliteReads:
             after=after_id,
             limit=limit,
             bytes_max=bytes_max,
-            blocks_max=min(BLOCKS_PER_PAGE, limit + 1),
+            blocks_max=_blocks_max(limit),
         )
 
     async def newest_arrivals(self, queue: int, since_ms: int, *, runs_max: int) -> tuple[int, list[tuple[int, int]]]:
@@ -300,6 +300,11 @@ class SqliteReads:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part)
+
+
+def _blocks_max(limit: int) -> int:
+    """How many blocks a page may have: something waits in each, but for the first, where that may lie before the page."""
+    return min(BLOCKS_PER_PAGE, limit + 1)
 
 
 async def _page(reader: _Reader | None, statement: str, *, bytes_max: int = _ALL_BYTES, **values: Any) -> Page:
