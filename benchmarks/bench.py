@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -84,16 +85,22 @@ class Bench:
             self.peers[peer.name] = (peer, process)
             self.results.about.setdefault("peers", {})[peer.name] = version
         for name, server in self.brokers().items():
-            self._warm(name, server)
+            self.warm(name, partial(self._cycle, server))
 
-    def _warm(self, name: str, server: Server) -> None:
-        """Cycles until they get no faster: a virtual machine needs a minute for that."""
+    def warm(self, name: str, measure: Callable[[], Measured]) -> None:
+        """Measure until it gets no faster.
+
+        A virtual machine needs a minute for that; a broker of ours some seconds, until its files and its memory have their size.
+        """
         began_s, rates = time.monotonic(), [0.0]
         while time.monotonic() - began_s < self.settings.warm_max_s and not settled(rates):
-            phases = [phase("cycle", 1, min(3.0, self.settings.warm_max_s)), phase("drain", 10, 10.0)]
-            rates.append(run(server, Job(server.url, 32, phases, queues=["warm"]))[0].rate)
+            rates.append(measure().rate)
         taken_s = time.monotonic() - began_s
         print(f"{name}: from {rates[1]:.0f} to {rates[-1]:.0f} messages/s in {taken_s:.0f} s of warming up", flush=True)
+
+    def _cycle(self, server: Server) -> Measured:
+        phases = [phase("cycle", 1, min(3.0, self.settings.warm_max_s)), phase("drain", 10, 10.0)]
+        return run(server, Job(server.url, 32, phases, queues=["warm"]))[0]
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

@@ -39,6 +39,8 @@ def run_deep(bench: Bench) -> None:
     broker = bench.broker("deep")
     wire = JsonRequests(broker.url)
     deep = wire.url(call(broker.url, wire.call("GetQueueUrl", QueueName=queue_of("plain"))))
+    for name, urls in ((OURS, [deep]), (EMPTY, [])):
+        bench.warm(name, lambda urls=urls: _deep(bench, broker, urls, 1, "warm")["warm"])
     for batch in (1, 10):
         name = f"deep-{batch}"
         bench.results.scenario(name, f"Full cycle, {batch} at a time, {waiting:,} messages waiting", "messages/s")
@@ -70,6 +72,8 @@ def run_queues(bench: Bench) -> None:
     listed = _listed(broker)
     bench.results.about["queues listed"] = len(listed)
     bench.results.about["queues wanted"] = count
+    for name, server, urls in ((SPREAD, broker, listed), (AMONG, broker, []), (ALONE, small, [])):
+        bench.warm(name, lambda server=server, urls=urls: _cycle(bench, server, urls)["queues"])
     bench.results.scenario("queues", f"Full cycle, single messages, {count:,} queues", "messages/s")
     bench.interleave(
         {

@@ -103,10 +103,10 @@ def test_a_server_is_warm_when_it_gets_no_faster() -> None:
 
 
 def test_a_run_that_cannot_begin_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_bench: Bench, _name: str, _server: object) -> None:
+    def fail(_bench: Bench, _name: str, _measure: object) -> None:
         raise FileExistsError
 
-    monkeypatch.setattr(Bench, "_warm", fail)
+    monkeypatch.setattr(Bench, "warm", fail)
     bench = Bench(settings_of(arguments(["--quick"])), ())
     with pytest.raises(FileExistsError), bench:
         pass
