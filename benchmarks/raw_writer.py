@@ -32,6 +32,7 @@ from broker.store.batch import Batch
 from broker.store.changes import MessageRow
 from broker.store.database import Database
 from broker.store.directory import Directory
+from broker.store.new_blocks import NewBlock
 from broker.store.sqlite import SqliteStore
 from broker.store.writer_thread import WriterThread
 
@@ -109,8 +110,9 @@ class Answering(asyncio.Protocol):
             Answering.answered.set_result(None)
 
 
-def _in_rows(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
+def _in_rows(batch: Batch) -> tuple[list[MessageRow], list[NewBlock]]:
     """Blocks are for what waits longer than a transaction."""
+    assert not batch.blocks
     return list(batch.messages.values()), []
 
 

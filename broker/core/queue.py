@@ -101,14 +101,17 @@ class Queue(QueueState):
         message.content = content
         message.body = admitted.body
         message.memory_bytes = MESSAGE_MEMORY_BYTES + 2 * len(stored) + len(admitted.body)
-        self.ledger.batch.add_message(
-            MessageRow(order, self.generation, message.lane, order, message.group, now_ms, stored, admitted.body)
-        )
+        batch = self.ledger.batch
+        row = MessageRow(order, self.generation, message.lane, order, message.group, now_ms, stored, admitted.body)
         self._arrived(message, now_ms)
         if delay_ms:
+            batch.add_message(row)
             self.set_lease(message, now_ms + delay_ms, now_ms)
         elif self._accept(message, self._has_room()):
+            batch.add_message(row)
             self._hold(message)
+        else:
+            batch.leave_message(row)
         return message, Sent(content.message_id, sequence_number(order) if self.settings.fifo else None)
 
     def lease(self, message: Message, visibility_ms: int, now_ms: int) -> None:

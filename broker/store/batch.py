@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from broker.store.changes import CounterRow, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import pack_counters
 from broker.store.entries import Packed, pack_facts
+from broker.store.new_blocks import MESSAGE_BYTES_MAX, NewBlock, packed
 
 SMALL_ROWS: Final = 2_048
 SMALL_BYTES: Final = 512 * 1024
@@ -20,6 +21,10 @@ class Batch:
         "number",
         "message_time_ms",
         "messages",
+        "left",
+        "left_bytes",
+        "_left_last",
+        "blocks",
         "leases",
         "moves",
         "deleted",
@@ -34,6 +39,11 @@ class Batch:
         self.number = number  # consecutive; the store keeps the last one committed
         self.message_time_ms = 0  # the newest message time seen; set when the batch is cut
         self.messages: dict[int, MessageRow] = {}
+        # Queue -> messages that memory does not keep: no Change speaks of one before a read of the store has found it.
+        self.left: dict[int, list[MessageRow]] = {}
+        self.left_bytes = 0
+        self._left_last: bytes | None = None  # the body of the last of them
+        self.blocks: dict[int, list[NewBlock]] = {}  # the same, packed
         self.leases: dict[int, LeaseRow] = {}
         self.moves: dict[int, MoveRow] = {}
         self.deleted: dict[int, int] = {}  # message ids that the store may hold -> the queue it has them for
@@ -47,6 +57,8 @@ class Batch:
         """Whether there is anything to commit."""
         return bool(
             self.messages
+            or self.left
+            or self.blocks
             or self.leases
             or self.deleted
             or self.counters
@@ -59,14 +71,20 @@ class Batch:
         )
 
     @property
+    def arrivals(self) -> int:
+        """How many messages arrive."""
+        count = len(self.messages) + sum([len(rows) for rows in self.left.values()])
+        return count + sum([block.count for blocks in self.blocks.values() for block in blocks])
+
+    @property
     def rows(self) -> int:
         """How many rows it changes, about."""
-        return len(self.messages) + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
+        return self.arrivals + len(self.leases) + len(self.deleted) + len(self.moves) + len(self.deduplication)
 
     @property
     def message_bytes(self) -> int:
         """Of the messages that arrive."""
-        return sum(len(row.content) + len(row.body) for row in self.messages.values())
+        return self.left_bytes + sum([len(row.content) + len(row.body) for row in self.messages.values()])
 
     def is_small(self) -> bool:
         """Whether to write it down takes no more than some hundred microseconds."""
@@ -100,6 +118,31 @@ class Batch:
     def add_message(self, row: MessageRow) -> None:
         """A message has arrived."""
         self.messages[row.id] = row
+
+    def leave_message(self, row: MessageRow) -> None:
+        """The same, to wait in the store alone. It has its place after all others of its queue.
+
+        No lease, move or end of it is in this batch, nor in any that follows, before a read of the store has found it.
+        """
+        size = len(row.content) + len(row.body)
+        if (
+            size > MESSAGE_BYTES_MAX or row.body is self._left_last
+        ):  # a body of several is written once where they have rows
+            self.messages[row.id] = row
+            return
+        self._left_last = row.body
+        self.left_bytes += size
+        left = self.left.get(row.queue)
+        if left is None:
+            self.left[row.queue] = [row]
+        else:
+            left.append(row)
+
+    def pack(self) -> None:
+        """Make blocks of what is left to the store."""
+        for queue, rows in self.left.items():
+            self.blocks[queue] = packed(rows)
+        self.left = {}
 
     def set_lease(self, row: LeaseRow) -> None:
         """A message was delayed, received, moved, or its visibility changed."""
@@ -154,8 +197,12 @@ class Batch:
         self.dropped.append(queue)
 
     def absorb(self, later: "Batch") -> None:
-        """Become what this batch and the one that follows it come to together. `later` stays as it is."""
+        """Become what this batch and the one that follows it come to together. `later` stays as it is; both are packed."""
+        assert not later.left
         self.messages.update(later.messages)
+        for row_queue, blocks in later.blocks.items():
+            self.blocks.setdefault(row_queue, []).extend(blocks)
+        self.left_bytes += later.left_bytes
         self.leases.update(later.leases)
         for row in later.moves.values():
             self.move_message(row)

@@ -14,8 +14,9 @@ import msgspec
 from broker.store import statements as sql
 from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
-from broker.store.blocks import HEAD_BYTES, Block, GroupNames, written
+from broker.store.blocks import Block
 from broker.store.changes import MessageRow
+from broker.store.new_blocks import HEAD_BYTES, GroupNames, NewBlock
 
 _CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
 # Of a block that has fewer messages than one in so many, the rest gets rows: it would keep the space of all.
@@ -41,17 +42,19 @@ class BlockWriter:
         """The transaction of the batch is: what it emptied has no blocks, and of what it dropped nothing is ever asked."""
         self._queues.difference_update(self._emptied, batch.dropped)
 
-    def put(self, blocks: Sequence[tuple[int, Sequence[MessageRow]]]) -> None:
+    def put(self, blocks: Sequence[tuple[int, NewBlock]]) -> None:
         """Write blocks, each with its stretch."""
-        rows, contents = [], []
+        rows: list[tuple[object, ...]] = []
+        contents: list[tuple[object, ...]] = []
         groups: dict[tuple[int, int], set[str]] = {}
         for stretch, block in blocks:
-            queue = block[0].queue
-            row, content, names = written(block, stretch)
-            rows.append(row)
-            contents.append(content)
-            if names:
-                groups.setdefault((queue, stretch), set()).update(names)
+            queue, names = block.queue, ""
+            if block.names is not None:
+                names = msgspec.json.encode(block.names).decode()
+                groups.setdefault((queue, stretch), set()).update([name for name in block.names if name is not None])
+            place = block.id, queue, block.last, stretch
+            rows.append((*place, bytearray(block.count), block.heads, names, block.members))
+            contents.append((block.id, block.contents, block.bodies))
             self._queues.add(queue)
             self._emptied.discard(queue)
         sql.PUT_BLOCK.run(self._connection.execute, rows)
@@ -60,30 +63,40 @@ class BlockWriter:
             of_stretches = [(*stretch, sorted(names)) for stretch, names in groups.items()]
             self._connection.execute(sql.PUT_BLOCK_GROUPS, (msgspec.json.encode(of_stretches).decode(),))
 
-    def take_out(self, batch: Batch, put_rows: Callable[[list[tuple[int, MessageRow]]], None]) -> set[int]:
-        """Take what the batch deletes, leases or moves out of the blocks that have it; the ids of what was in one.
+    def take_out(self, batch: Batch, put_rows: Callable[[list[tuple[int, MessageRow]]], None]) -> list[int]:
+        """Take what the batch deletes, leases or moves out of the blocks that have it; what it deletes that was in none.
 
         What is not deleted is given to `put_rows`, each message with its stretch, not much of it at once.
         """
         self._emptied = set()
-        taken: set[int] = set()
-        wanted = self._wanted(batch) if self._queues else {}
+        if not self._queues:
+            return list(batch.deleted)
+        wanted, staying, elsewhere = self._wanted(batch)
         if not wanted:
-            return taken
+            return elsewhere
         deleted = batch.deleted
         kept: list[tuple[Block, list[int]]] = []  # what is to have rows of its own
         left: list[tuple[int, bytearray]] = []
         fewer: list[tuple[int, bytearray, str]] = []  # the same of fewer groups
         gone: list[Block] = []
-        for block, ids in self._found(wanted):
+        reached = dict.fromkeys(wanted, 0)
+        missing: list[int] = []
+        for block, begin, end in self._found(wanted):
+            among = wanted[block.queue]
+            missing += among[reached[block.queue] : begin]
+            reached[block.queue] = end
+            ids = among[begin:end]
             places = block.take(ids)
-            if not places:
-                continue
-            found = [block.heads[place][0] for place in places]
-            taken.update(found)
-            stay = [place for place, message_id in zip(places, found, strict=True) if message_id not in deleted]
+            if len(places) < len(ids):
+                found = {block.ids[place] for place in places}
+                missing += [message_id for message_id in ids if message_id not in found]
+                if not places:
+                    continue
+            stay: list[int] = []
+            if bisect_left(staying, ids[0]) < bisect_right(staying, ids[-1]):
+                stay = [place for place in places if block.ids[place] not in deleted]
             waiting = block.waiting
-            if waiting * _SPARSE < len(block.heads):
+            if waiting * _SPARSE < len(block.ids):
                 stay += block.take_all()
                 waiting = 0
             if stay:
@@ -95,6 +108,8 @@ class BlockWriter:
                     left.append((block.id, block.taken))
             else:
                 gone.append(block)
+        for queue, among in wanted.items():
+            missing += among[reached[queue] :]
         for at in range(0, len(kept), _CONTENTS_AT_ONCE):
             self._put_rows_of(kept[at : at + _CONTENTS_AT_ONCE], put_rows)
         sql.TAKE_FROM_BLOCK.run(self._connection.execute, left)
@@ -105,7 +120,7 @@ class BlockWriter:
                 {(block.queue, block.stretch) for block in gone if block.names is not None},
             )
             self._emptied = {queue for (queue,) in self._connection.execute(sql.WITHOUT_BLOCKS, (sql.keys([*wanted]),))}
-        return taken
+        return elsewhere + [message_id for message_id in missing if message_id in deleted]
 
     def clear_some(self, queue: int, count: int) -> bool:
         """Delete up to that many blocks of a dropped generation; whether there may be more."""
@@ -132,24 +147,36 @@ class BlockWriter:
             rows.extend((block.stretch, row) for row in block.rows(places, contents, bodies))
         put_rows(rows)
 
-    def _wanted(self, batch: Batch) -> dict[int, list[int]]:
-        """By queue, the ids of messages that may be in blocks and must not stay there, in order."""
+    def _wanted(self, batch: Batch) -> tuple[dict[int, list[int]], list[int], list[int]]:
+        """By queue, the ids of messages that may be in blocks and must not stay there, in order.
+
+        And those of them that are not deleted, in order, and what is deleted that cannot be in one.
+        """
         queues, wanted = self._queues, dict[int, list[int]]()
+        elsewhere: list[int] = []
         for message_id, queue in batch.deleted.items():
-            if queue in queues:
-                wanted.setdefault(queue, []).append(message_id)
+            if queue not in queues:
+                elsewhere.append(message_id)
+            elif (some := wanted.get(queue)) is not None:
+                some.append(message_id)
+            else:
+                wanted[queue] = [message_id]
+        staying: list[int] = []
         for lease in batch.leases.values():
             if lease.queue in queues and lease.id not in batch.messages:
                 wanted.setdefault(lease.queue, []).append(lease.id)
+                staying.append(lease.id)
         for move in batch.moves.values():
             if move.source in queues:
                 wanted.setdefault(move.source, []).append(move.id)
+                staying.append(move.id)
         for ids in wanted.values():
             ids.sort()
-        return wanted
+        staying.sort()
+        return wanted, staying, elsewhere
 
-    def _found(self, wanted: dict[int, list[int]]) -> Iterator[tuple[Block, list[int]]]:
-        """Blocks, each with those of the wanted messages that lie between its first and its last."""
+    def _found(self, wanted: dict[int, list[int]]) -> Iterator[tuple[Block, int, int]]:
+        """Blocks, and which of the wanted messages of its queue lie between its first and its last. Those of a queue in order."""
         spans = msgspec.json.encode([span for queue, ids in wanted.items() for span in _spans(queue, ids)]).decode()
         ((places, all_taken, all_heads, all_members),) = self._connection.execute(sql.BLOCKS_OF, (spans,)).fetchall()
         at = members_at = 0
@@ -157,11 +184,12 @@ class BlockWriter:
             begin, at = at, at + count
             members_begin, members_at = members_at, members_at + (0 if names is None else count)
             among = wanted[queue]
-            ids = among[bisect_left(among, block_id) : bisect_right(among, last)]
-            if ids:
+            first_wanted, end_wanted = bisect_left(among, block_id), bisect_right(among, last)
+            if first_wanted < end_wanted:
                 heads = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES]
                 members = all_members[members_begin:members_at]
-                yield Block(block_id, queue, stretch, all_taken[begin:at], heads, names, members), ids
+                block = Block(block_id, queue, stretch, all_taken[begin:at], heads, names, members)
+                yield block, first_wanted, end_wanted
 
     def _delete(self, blocks: list[int], of_groups: set[tuple[int, int]]) -> None:
         """Delete blocks. `of_groups`: (queue, stretch) of those that hold groups."""

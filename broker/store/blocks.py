@@ -12,103 +12,30 @@ what they look for.
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache, partial
 from itertools import accumulate, compress
-from operator import attrgetter, not_, or_
+from operator import not_, or_
 from typing import Final
 
 import msgspec
 
 from broker.store.base import StoredMessage
-from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, MessageRow
+from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, GroupNames, name_of, rows_at
 
-MESSAGES_MIN: Final = 8  # of a queue in one transaction; fewer get rows of their own
-MESSAGES_MAX: Final = 64
-BYTES_MAX: Final = 64 * 1024
 BLOCKS_PER_PAGE: Final = 32  # of a read, at most: more than a page of messages in full blocks
-MESSAGE_BYTES_MAX: Final = 8 * 1024  # larger ones gain nothing
-_HEAD: Final = struct.Struct("<qqII")  # id, enqueued_at_ms, bytes of content, bytes of body
-HEAD_BYTES: Final = _HEAD.size
 
 Head = tuple[int, int, int, int]
-BlockRow = tuple[int, int, int, int, bytearray, bytes, str, bytes]
-ContentRow = tuple[int, bytes, bytes]
 Waiting = tuple[list[StoredMessage], int]
-Arrangement = Callable[[Batch], tuple[list[MessageRow], list[list[MessageRow]]]]
 
-# The groups in a block, each at its place: None for messages without one, GONE for one of which nothing waits in it any more.
-GroupNames = list[str | int | None]
-GONE: Final = 0
-
-_by_id: Final = attrgetter("id")
 # A StoredMessage of all its fields in one tuple or list: the class itself takes three times as long.
 stored: Final = partial(tuple.__new__, StoredMessage)
 
 
-def arranged(batch: Batch) -> tuple[list[MessageRow], list[list[MessageRow]]]:
-    """The messages of a batch that get rows of their own, and those that make a block together, in order."""
-    rows: list[MessageRow] = []
-    waiting: dict[int, list[MessageRow]] = {}
-    leases = batch.leases
-    for row in batch.messages.values():
-        message_id = row.id
-        if row.lane != LANE_READY or row.order != message_id or message_id in leases:
-            rows.append(row)
-        elif (some := waiting.get(row.queue)) is not None:
-            some.append(row)
-        else:
-            waiting[row.queue] = [row]
-    blocks: list[list[MessageRow]] = []
-    for some in waiting.values():
-        small = [row for row in some if len(row.content) + len(row.body) <= MESSAGE_BYTES_MAX]
-        if len(small) < MESSAGES_MIN:
-            rows += some
-            continue
-        if len(small) < len(some):
-            rows += [row for row in some if len(row.content) + len(row.body) > MESSAGE_BYTES_MAX]
-        small.sort(key=_by_id)
-        blocks += _cut(small)
-    return rows, blocks
-
-
-def _cut(messages: list[MessageRow]) -> list[list[MessageRow]]:
-    blocks: list[list[MessageRow]] = []
-    block: list[MessageRow] = []
-    size = 0
-    for row in messages:
-        row_bytes = len(row.content) + len(row.body)
-        if len(block) == MESSAGES_MAX or size + row_bytes > BYTES_MAX:
-            blocks.append(block)
-            block, size = [], 0
-        block.append(row)
-        size += row_bytes
-    blocks.append(block)
-    return blocks
-
-
-def written(block: Sequence[MessageRow], stretch: int) -> tuple[BlockRow, ContentRow, list[str]]:
-    """A block's two rows, and the groups that its messages belong to."""
-    first, last, count = block[0], block[-1], len(block)
-    contents = [row.content for row in block]
-    bodies = [row.body for row in block]
-    times = [row.enqueued_at_ms for row in block]
-    groups = [row.group for row in block]
-    heads = b"".join(map(_HEAD.pack, map(_by_id, block), times, map(len, contents), map(len, bodies)))
-    names = list(dict.fromkeys(groups))
-    said, members = "", b""  # where none has a group
-    if names != [None]:
-        place_of = {name: place for place, name in enumerate(names)}
-        said, members = msgspec.json.encode(names).decode(), bytes(map(place_of.__getitem__, groups))
-    row = first.id, first.queue, last.id, stretch, bytearray(count), heads, said, members
-    content = first.id, b"".join(contents), b"".join(bodies)
-    return row, content, [name for name in names if name is not None]
-
-
 def last_id(heads: bytes) -> int:
     """That of the block's last message."""
-    message_id: int = _HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)[0]
+    message_id: int = HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)[0]
     return message_id
 
 
@@ -127,7 +54,7 @@ def sent_bytes(heads: bytes) -> int:
 def check_block(block_id: int, heads: bytes, taken: bytes, names: GroupNames | None, members: bytes) -> None:
     """ValueError where these, which were read in one with those of other blocks, are not all of this one."""
     count = len(taken)
-    whole = count > 0 and len(heads) == count * HEAD_BYTES and _HEAD.unpack_from(heads, 0)[0] == block_id
+    whole = count > 0 and len(heads) == count * HEAD_BYTES and HEAD.unpack_from(heads, 0)[0] == block_id
     if whole and names is not None:
         whole = len(members) == count and max(members) < len(names)
     if not whole:
@@ -137,7 +64,7 @@ def check_block(block_id: int, heads: bytes, taken: bytes, names: GroupNames | N
 class Block:
     """A block as the database has it, without contents and bodies."""
 
-    __slots__ = ("id", "queue", "stretch", "taken", "heads", "names", "members")
+    __slots__ = ("id", "queue", "stretch", "taken", "ids", "names", "members", "_heads")
 
     def __init__(
         self,
@@ -153,14 +80,17 @@ class Block:
         self.queue = queue
         self.stretch = stretch
         self.taken = bytearray(taken)
-        self.heads: list[Head] = list(_HEAD.iter_unpack(heads))
+        self.ids: tuple[int, ...] = _heads(len(taken)).unpack(heads)[::4]
         self.names = names  # None: nothing in it has a group, and there are no members
         self.members = members
+        self._heads = heads
 
     def take(self, wanted: list[int]) -> list[int]:
-        """Mark those of these messages that are still in it; their places."""
-        place_of = {head[0]: place for place, head in enumerate(self.heads)}
+        """Mark those of these messages, which are in order, that are still in it; their places."""
         taken = self.taken
+        if len(wanted) == self.waiting and wanted == list(compress(self.ids, map(not_, taken))):
+            return self.take_all()
+        place_of = {message_id: place for place, message_id in enumerate(self.ids)}
         found: list[int] = []
         for message_id in wanted:
             place = place_of.get(message_id, -1)
@@ -190,25 +120,7 @@ class Block:
 
     def rows(self, places: list[int], contents: bytes, bodies: bytes) -> list[MessageRow]:
         """The messages at these places, as they arrived."""
-        content_ends = list(accumulate([head[2] for head in self.heads]))
-        body_ends = list(accumulate([head[3] for head in self.heads]))
-        rows: list[MessageRow] = []
-        for place in places:
-            message_id, enqueued_at_ms, content_bytes, body_bytes = self.heads[place]
-            content = contents[content_ends[place] - content_bytes : content_ends[place]]
-            body = bodies[body_ends[place] - body_bytes : body_ends[place]]
-            group = None if self.names is None else name_of(self.names[self.members[place]])
-            rows.append(
-                MessageRow(message_id, self.queue, LANE_READY, message_id, group, enqueued_at_ms, content, body)
-            )
-        return rows
-
-
-def name_of(name: str | int | None) -> str | None:
-    """The group that a name in a block stands for, of which something waits there. ValueError: nothing does."""
-    if isinstance(name, int):
-        raise ValueError("the database is damaged: a block has messages of a group that it says has none there")
-    return name
+        return rows_at(places, self.queue, self._heads, self.names, self.members, contents, bodies)
 
 
 def without(taken: bytes, names: GroupNames, members: bytes, skipped: Collection[str]) -> bytes:
@@ -306,9 +218,9 @@ def arrivals(heads: bytes, taken: bytes, since_ms: int) -> tuple[Counter[int], b
 
     Time grows with order.
     """
-    first: Head = _HEAD.unpack_from(heads, 0)
-    last: Head = _HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)
+    first: Head = HEAD.unpack_from(heads, 0)
+    last: Head = HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)
     if first[1] == last[1] and first[1] > since_ms:
         return Counter({first[1]: taken.count(0)}), False
-    times = Counter(compress([head[1] for head in _HEAD.iter_unpack(heads)], map(not_, taken)))
+    times = Counter(compress([head[1] for head in HEAD.iter_unpack(heads)], map(not_, taken)))
     return Counter({at_ms: count for at_ms, count in times.items() if at_ms > since_ms}), first[1] <= since_ms

@@ -25,6 +25,7 @@ from broker.store.changes import DeduplicationRow, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import Written, packed_counters
 from broker.store.directory import SEGMENT_NAMES
 from broker.store.entries import Packed
+from broker.store.new_blocks import NewBlock
 from broker.store.segment import Segment
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -57,6 +58,17 @@ class Durable(Protocol):
         ...
 
 
+class _Block(msgspec.Struct, array_like=True):
+    """A block of a batch. See new_blocks.py."""
+
+    queue: int
+    heads: bytes
+    names: list[str | None] | None
+    members: bytes
+    content_bytes: int
+    body_bytes: int
+
+
 class _Record(msgspec.Struct, array_like=True):
     """A batch as it is written. See changes.py for what the parts are."""
 
@@ -72,7 +84,15 @@ class _Record(msgspec.Struct, array_like=True):
     dropped: list[int]
     # The messages, by their places, whose body is that of the one before; none before schema step 7.
     repeated: list[int] = []
+    # None of both before schema step 9. What was sent in blocks is in one, contents and bodies of each in turn, and at the end, so
+    # that it is put there without another copy.
+    blocks: list[_Block] = []
+    sent: bytes = b""
 
+
+_NOTHING_SENT: Final = 2  # bytes, of an empty `sent`
+_SENT: Final = struct.Struct(">BI")  # MessagePack's "bin 32", bytes
+_BIN_32: Final = 0xC6
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Record).decode
@@ -211,7 +231,15 @@ class CommitLog:
 
 
 def _record(batch: Batch, seed: int) -> tuple[bytes, int]:
+    batch.pack()
     messages, repeated, left_out = batch.bodies_once()
+    blocks: list[_Block] = []
+    sent: list[bytes] = []
+    for some in batch.blocks.values():
+        for block in some:
+            sizes = len(block.contents), len(block.bodies)
+            blocks.append(_Block(block.queue, block.heads, block.names, block.members, *sizes))
+            sent += (block.contents, block.bodies)
     payload = _encode(
         _Record(
             batch.message_time_ms,
@@ -225,10 +253,17 @@ def _record(batch: Batch, seed: int) -> tuple[bytes, int]:
             list(batch.resources.items()),
             batch.dropped,
             repeated,
+            blocks,
         )
     )
-    head = _HEAD.pack(batch.number, len(payload))
-    return b"".join((_CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head, seed))), head, payload)), left_out
+    parts = [payload]
+    if sent:
+        parts = [payload[:-_NOTHING_SENT], _SENT.pack(_BIN_32, sum(map(len, sent))), *sent]
+    head = _HEAD.pack(batch.number, sum(map(len, parts)))
+    checksum = zlib.crc32(head, seed)
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return b"".join((_CHECKSUM.pack(checksum), head, *parts)), left_out
 
 
 class Commits:
@@ -283,6 +318,8 @@ def _batch(number: int, payload: bytes) -> Batch:
     for place in record.repeated:
         record.messages[place] = replace(record.messages[place], body=record.messages[place - 1].body)
     batch.messages = {row.id: row for row in record.messages}
+    # One by one: with what a flush may have brought into the database since, later batches can say more of them.
+    batch.messages.update((row.id, row) for block in _blocks(record) for row in block.rows())
     batch.leases = {row.id: row for row in record.leases}
     batch.moves = {row.id: row for row in record.moves}
     batch.deleted = record.deleted if isinstance(record.deleted, dict) else dict.fromkeys(record.deleted, 0)
@@ -296,3 +333,12 @@ def _batch(number: int, payload: bytes) -> Batch:
     batch.resources = dict(record.resources)
     batch.dropped = record.dropped
     return batch
+
+
+def _blocks(record: _Record) -> Iterator[NewBlock]:
+    at = 0
+    for block in record.blocks:
+        bodies_at, end = at + block.content_bytes, at + block.content_bytes + block.body_bytes
+        sent = record.sent[at:bodies_at], record.sent[bodies_at:end]
+        yield NewBlock(block.queue, block.heads, block.names, block.members, *sent)
+        at = end

@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 
 from broker.clock import Chance, process_time_s
 from broker.store import schema
+from broker.store.arrangement import Arrangement, arranged
 from broker.store.base import CommitFailed, Recovered, StoreUnusable
 from broker.store.batch import Batch
-from broker.store.blocks import Arrangement, arranged
 from broker.store.directory import Directory
 from broker.store.sqlite_writer import Writer
 from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog

@@ -82,7 +82,7 @@ class Flusher:
             self._waiting.append(batch)
             self._bytes += size
             self._rows += batch.rows
-            self._arrivals += len(batch.messages) - len(batch.deleted)
+            self._arrivals += batch.arrivals - len(batch.deleted)
             self._newest = batch.number
             if len(self._waiting) == 1 or self._much():
                 self._changed.notify_all()

@@ -8,7 +8,8 @@ import sqlite3
 from collections import OrderedDict
 from typing import Final
 
-from broker.store.blocks import GroupNames, Opened, only
+from broker.store.blocks import Opened, only
+from broker.store.new_blocks import GroupNames
 from broker.store.pages import BlocksPageCursor, InBlock, read_contents
 
 OPENED_MAX: Final = 64  # of up to 64 KB

@@ -17,8 +17,6 @@ import orjson
 from broker.store import read_statements as sql
 from broker.store.base import AcceptedPage, Page, StoredMessage
 from broker.store.blocks import (
-    HEAD_BYTES,
-    GroupNames,
     Opened,
     Waiting,
     arrivals,
@@ -31,6 +29,7 @@ from broker.store.blocks import (
     without,
 )
 from broker.store.entries import DIGEST_BYTES
+from broker.store.new_blocks import HEAD_BYTES, GroupNames
 
 _PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames | None]])
 _NO_EDGE: Final = 1 << 63

@@ -215,3 +215,8 @@ CREATE TABLE block_group (
     grp TEXT NOT NULL,
     PRIMARY KEY (queue, stretch, grp)
 ) WITHOUT ROWID;
+
+-- step 9: blocks in the commit log
+
+-- A version that does not know of them would leave out their messages at a start, and must not open the database.
+SELECT 1;

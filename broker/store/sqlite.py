@@ -107,7 +107,7 @@ class SqliteStore(SqliteReads):
     def commit(self, batch: Batch) -> None:
         database, flusher, commits = self._open_parts
         flusher.check()
-        if batch.messages:
+        if batch.arrivals:
             database.check_room(lambda: batch.message_bytes + flusher.waiting_bytes)
         size = self._append(database, commits, batch)
         if batch.dropped or batch.forgotten:
@@ -116,7 +116,7 @@ class SqliteStore(SqliteReads):
 
     def _append(self, database: Database, commits: CommitLog, batch: Batch) -> int:
         if not self._at_once:
-            return database.with_room(partial(commits.append, batch), frees=not batch.messages)
+            return database.with_room(partial(commits.append, batch), frees=not batch.arrivals)
         try:
             return commits.append(batch)
         except CommitFailed as failed:

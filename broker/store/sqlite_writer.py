@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from broker.clock import process_time_s
 from broker.store import statements as sql
+from broker.store.arrangement import Arrangement, arranged
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError
 from broker.store.batch import Batch
 from broker.store.batch_log import BatchLog
 from broker.store.block_writer import BlockWriter
-from broker.store.blocks import Arrangement, arranged
 from broker.store.changes import LANE_READY, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import unpack_counters
 from broker.store.entries import rows_of
@@ -98,21 +98,20 @@ class Writer:
         self._blocks.committed(batch)
 
     def _write(self, batch: Batch) -> None:
-        taken = self._blocks.take_out(batch, self._put_messages)
+        deleted = self._blocks.take_out(batch, self._put_messages)
         rows, blocks = self._arrange(batch)
         if rows:
             self._put_messages([(self._stretch(row, batch), row) for row in rows])
         if blocks:
             place = self._stretches.place
-            self._blocks.put([(place(block[0].queue, batch.number, BLOCK_SIZE), block) for block in blocks])
+            self._blocks.put([(place(block.queue, batch.number, BLOCK_SIZE), block) for block in blocks])
         if batch.moves:
             moved = batch.moves.values()
             self._put(sql.MOVE_MESSAGE, (self._move(row, batch) for row in moved))
             self._put(sql.MOVE_LEASE, ((row.id, row.queue) for row in moved))
         if batch.leases:
             self._put(sql.PUT_LEASE, map(_lease, batch.leases.values()))
-        if batch.deleted:
-            self._delete_messages(sorted(batch.deleted.keys() - taken))
+        self._delete_messages(sorted(deleted))
         if batch.dropped:
             self.connection.execute(sql.DELETE_COUNTERS, (sql.keys(batch.dropped),))
             self._put(sql.DROP_GENERATION, [(queue,) for queue in batch.dropped])

@@ -25,6 +25,8 @@ class DictStore:
         self.entries: list[DeduplicationRow] = []
         self.resources: dict[tuple[str, str], bytes] = {}
         self.dropped: set[int] = set()
+        self.left: dict[int, int] = {}  # of which batch a message is that was left to the store
+        self.read_through = 0  # the newest batch that a page of messages has contained
         self.past: dict[int, tuple[dict[int, MessageRow], dict[int, LeaseRow]]] = {0: ({}, {})}
 
     def open(self) -> Recovered:
@@ -42,6 +44,12 @@ class DictStore:
         self.batch_number = batch.number
         self.message_time_ms = max(self.message_time_ms, batch.message_time_ms)
         self.rows.update(batch.messages)
+        left = [row for rows in batch.left.values() for row in rows]
+        left += [row for blocks in batch.blocks.values() for block in blocks for row in block.rows()]
+        self.rows.update((row.id, row) for row in left)
+        self.left.update((row.id, batch.number) for row in left)
+        for message_id in (*batch.moves, *batch.leases, *batch.deleted):
+            assert self.left.get(message_id, 0) <= self.read_through, "no read has found it"
         for move in batch.moves.values():
             assert move.source == self.rows[move.id].queue
             self.rows[move.id] = replace(
@@ -127,7 +135,11 @@ class DictStore:
                 break
             taken.append(row)
             size += len(row.content or b"") + len(row.body or b"")
-        return Page(self.batch_number, taken, len(taken) < len(rows))
+        return self._answered(Page(self.batch_number, taken, len(taken) < len(rows)))
+
+    def _answered(self, page: Page) -> Page:
+        self.read_through = max(self.read_through, page.batch_number)
+        return page
 
     async def scan(
         self,
@@ -142,8 +154,10 @@ class DictStore:
     ) -> Page:
         """As old as it may be."""
         if (then := self._then(contains)) is not None:
-            return await then.scan(
-                queue, after_order, skip_groups=skip_groups, unleased=unleased, limit=limit, bytes_max=bytes_max
+            return self._answered(
+                await then.scan(
+                    queue, after_order, skip_groups=skip_groups, unleased=unleased, limit=limit, bytes_max=bytes_max
+                )
             )
         rows = [
             self._stored(r, content=True)
@@ -169,7 +183,9 @@ class DictStore:
     ) -> Page:
         """As old as it may be."""
         if (then := self._then(contains)) is not None:
-            return await then.group(queue, group, after_order, unleased=unleased, limit=limit, bytes_max=bytes_max)
+            return self._answered(
+                await then.group(queue, group, after_order, unleased=unleased, limit=limit, bytes_max=bytes_max)
+            )
         rows = [
             self._stored(r, content=True)
             for r in sorted(self.rows.values(), key=lambda r: r.order)

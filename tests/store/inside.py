@@ -79,5 +79,10 @@ def send(*rows: MessageRow) -> Callable[[Batch], object]:
     return lambda batch: [batch.add_message(row) for row in rows]
 
 
+def leave(*rows: MessageRow) -> Callable[[Batch], object]:
+    """To the store alone."""
+    return lambda batch: [batch.leave_message(row) for row in rows]
+
+
 def delete(*numbers: int, queue: int = 1) -> Callable[[Batch], object]:
     return lambda batch: [batch.delete_message(n, queue) for n in numbers]

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from broker.store import read_statements as sql
+from broker.store.arrangement import MESSAGES_MIN
 from broker.store.base import Page, Store, StoredMessage
 from broker.store.batch import Batch
-from broker.store.blocks import BLOCKS_PER_PAGE, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN
+from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
+from broker.store.new_blocks import MESSAGE_BYTES_MAX, MESSAGES_MAX
 from broker.store.sqlite import SqliteStore
 from tests.core.dict_store import DictStore
 from tests.store.conformance import PLENTY, ids, lease, message, present, read
-from tests.store.inside import Commits, connection_of, delete, send
+from tests.store.inside import Commits, connection_of, delete, leave, send
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_json_is_given_to_sqlite_as_text(store: SqliteStore) -> None:
     assert [statement for statement in statements if "json_each(x'" in statement.lower()] == []
 
 
-KINDS = ("send", "send one", "delete", "delete all", "lease", "move", "move to the end", "drop")
+KINDS = ("send", "send one", "leave", "delete", "delete all", "lease", "move", "move to the end", "drop")
 GROUPS = ("g", "h", "0", 'a "quoted" one', "über")
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
 
@@ -151,6 +153,13 @@ class History:
             self.commit(send(*(self._message(n) for _ in range(n % 150))))
         elif kind == "send one":
             self.commit(send(self._message(n)))
+        elif kind == "leave":
+            self.commit.flushes = True  # nothing is said of them before they were found
+            rows = [self._message(n) for _ in range(n % 150)]
+            left = [row for row in rows if row.lane == LANE_READY]
+            kept = n % 9 * 3 if n % 2 else 0
+            self.commit(lambda batch: (send(*left[:kept])(batch), leave(*left[kept:])(batch)))
+            self.plain.read_through = self.commit.number
         elif kind == "delete":
             self.commit(delete(*some, queue=queue))
         elif kind == "delete all":

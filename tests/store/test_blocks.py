@@ -1,23 +1,30 @@
 """Waiting messages that the database keeps many to a row: which they are, and how they are taken out."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.store import read_statements as read_sql
+from broker.store.arrangement import MESSAGES_MIN, arranged
 from broker.store.base import CommitUncertain, StoreError
 from broker.store.batch import Batch
-from broker.store.blocks import BLOCKS_PER_PAGE, BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, MESSAGES_MIN, arranged
+from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import LANE_LATER, MessageRow, MoveRow
+from broker.store.directory import SEGMENT_NAMES
 from broker.store.group_pages import OPENED_MAX
+from broker.store.new_blocks import BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, NewBlock, joined, packed
 from broker.store.sqlite import SqliteStore
 from broker.store.stretches import BLOCK_SIZE, MESSAGES_PER_STRETCH
 from tests.store.conformance import PLENTY, counters, ids, lease, message, present, read
-from tests.store.inside import Commits, connection_of, delete, rows_in, send
+from tests.store.inside import Commits, connection_of, delete, leave, rows_in, send
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def blocks_of(*rows: MessageRow, leased: tuple[int, ...] = ()) -> tuple[list[int
     for number in leased:
         batch.set_lease(lease(number, 9))
     own, blocks = arranged(batch)
-    return sorted(row.id for row in own), [[row.id for row in block] for block in blocks]
+    return sorted(row.id for row in own), [[row.id for row in block.rows()] for block in blocks]
 
 
 def test_a_few_messages_get_rows_of_their_own() -> None:
@@ -76,6 +83,80 @@ def test_only_what_waits_in_the_order_of_its_arrival_is_in_blocks() -> None:
     )
     own, blocks = blocks_of(*others, *(message(n) for n in range(20, 0, -1)), leased=(24,))
     assert (own, blocks) == ([22, 23, 24, 25], [[*range(1, 21)]])
+
+
+def test_small_blocks_that_follow_each_other_become_one() -> None:
+    rows = [message(n, group=(None, "a", "b")[n % 3] if n > 30 else None) for n in range(1, 61)]
+    some = [block for at in range(0, 60, 7) for block in packed(rows[at : at + 7])]
+    assert [block.count for block in some] == [7] * 8 + [4]
+    (whole,) = joined(some)
+    assert whole.rows() == rows
+    assert (whole.id, whole.last, whole.size) == (1, 60, sum(len(row.content) + len(row.body) for row in rows))
+    assert set(whole.names or ()) == {None, "a", "b"}
+    assert [block.count for block in joined(some * 2)] == [60, 60]
+
+
+@given(st.lists(st.tuples(st.integers(1, 80), st.integers(0, 3_000), st.integers(0, 90)), max_size=9))
+def test_joined_blocks_have_the_same_messages(sends: list[tuple[int, int, int]]) -> None:
+    rows: list[MessageRow] = []
+    blocks: list[NewBlock] = []
+    for count, size, groups in sends:
+        some = [
+            message(len(rows) + n, group=f"g{n % groups}" if groups else None, body=b"x" * size)
+            for n in range(1, count + 1)
+        ]
+        rows += some
+        blocks += packed(some)
+    fewer = joined(blocks)
+    assert [row for block in fewer for row in block.rows()] == rows
+    assert all(block.count <= MESSAGES_MAX and block.size <= BYTES_MAX for block in fewer)
+    for block, following in pairwise(fewer):
+        assert block.count + following.count > MESSAGES_MAX // 2 or block.size + following.size > BYTES_MAX // 2
+
+
+def test_blocks_of_a_queue_do_not_overlap() -> None:
+    """Memory keeps messages of some groups, and leaves those of others, which came between them, to the store."""
+    batch = Batch(1)
+    for n in range(1, 101):
+        (batch.leave_message if n % 3 else batch.add_message)(message(n, group="ab"[n % 3 == 0]))
+    batch.pack()
+    own, blocks = arranged(batch)
+    assert own == []
+    assert [row.id for block in blocks for row in block.rows()] == [*range(1, 101)]
+
+
+def test_a_few_that_are_left_to_the_store_get_rows(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(leave(*(message(n) for n in range(1, MESSAGES_MIN))))
+    assert (rows_in(store, "block"), rows_in(store, "message")) == (0, MESSAGES_MIN - 1)
+    commit(leave(*(message(n) for n in range(MESSAGES_MIN, 2 * MESSAGES_MIN))))
+    assert (rows_in(store, "block"), present(store)) == (1, [*range(1, 2 * MESSAGES_MIN)])
+
+
+def test_what_was_left_to_the_store_and_found_there_is_what_later_batches_say(tmp_path: Path) -> None:
+    """After a power failure the database may lack all of what the commit log holds."""
+    store = SqliteStore(str(tmp_path / "data"))
+    store.open()
+    commit = Commits(store)
+    commit(send(message(1)))
+    for name in ("pombo.db", "pombo.db-wal"):
+        shutil.copy(tmp_path / "data" / name, tmp_path / name)
+    commit(leave(*(message(n) for n in range(2, 200))))
+    commit(delete(*range(2, 100)))
+    commit(lambda batch: batch.set_lease(lease(100, 5)))
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in SEGMENT_NAMES:
+        shutil.copy(tmp_path / "data" / name, again / name)
+    for name in ("pombo.db", "pombo.db-wal"):
+        shutil.copy(tmp_path / name, again / name)
+    store.close()
+    restarted = SqliteStore(str(again))
+    restarted.open()
+    assert present(restarted) == [1, *range(100, 200)]
+    (leased,) = [row for row in read(restarted.look(1, 0, limit=999, bytes_max=PLENTY)).rows if row.leased]
+    assert (leased.id, leased.body) == (100, b"body 100")
+    restarted.close()
 
 
 # ---- What is taken out of one

@@ -16,6 +16,7 @@ from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow, MoveRow
 from broker.store.commit_log import CommitLog, read_commits
 from broker.store.directory import SEGMENT_NAMES
+from broker.store.new_blocks import MESSAGE_BYTES_MAX
 from tests.store.conformance import accept, counters, entry, lease, message
 from tests.store.inside import SECRET, Behind, numbers, sends
 
@@ -26,7 +27,8 @@ def contents(batch: Batch) -> dict[str, Any]:
 
 @pytest.mark.interpreted
 def test_all_of_a_batch_is_compared() -> None:
-    assert sorted(PARTS) == sorted(Batch.__slots__)
+    left_to_the_store = "left", "left_bytes", "_left_last", "blocks"  # read as messages
+    assert sorted((*PARTS, *left_to_the_store)) == sorted(Batch.__slots__)
 
 
 def test_a_batch_is_read_as_it_was(log: CommitLog, tmp_path: Path) -> None:
@@ -73,6 +75,46 @@ def test_a_body_that_several_queues_got_is_written_once(log: CommitLog, tmp_path
     written = (tmp_path / SEGMENT_NAMES[0]).read_bytes()
     assert (written.count(shared), written.count(other)) == (2, 1)
     assert [contents(each) for each in read_commits(str(tmp_path), SECRET).after(0)] == [contents(batch)]
+
+
+def test_what_is_left_to_the_store_is_read_as_any_message(log: CommitLog, tmp_path: Path) -> None:
+    kept = [message(n, queue=1 + n % 2) for n in range(1, 4)]
+    left = [message(n, queue=1 + n % 3, group=(None, "g", "gróup")[n % 3], body=bytes([n]) * n) for n in range(4, 250)]
+    batch, expected = Batch(1), Batch(1)
+    for row in kept:
+        batch.add_message(row)
+    for row in left:
+        batch.leave_message(row)
+    for row in kept + left:
+        expected.add_message(row)
+    assert (batch.arrivals, batch.message_bytes) == (expected.arrivals, expected.message_bytes)
+    log.append(batch)
+    assert (batch.arrivals, batch.rows, batch.message_bytes) == (249, 249, expected.message_bytes)
+    assert [contents(each) for each in read_commits(str(tmp_path), SECRET).after(0)] == [contents(expected)]
+
+
+def test_a_log_cut_within_blocks_ends_before_them(log: CommitLog, tmp_path: Path) -> None:
+    batch = Batch(1)
+    for n in range(1, 100):
+        batch.leave_message(message(n))
+    size = log.append(batch)
+    segment = tmp_path / SEGMENT_NAMES[0]
+    whole = segment.read_bytes()[:size]
+    for at in range(0, size, 7):
+        segment.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert numbers(tmp_path) == []
+        segment.write_bytes(whole[:at])
+        assert numbers(tmp_path) == []
+
+
+@pytest.mark.parametrize("bodies", [[b"shared" * 200] * 3, [b"x" * (MESSAGE_BYTES_MAX + 1)]])
+def test_bodies_of_several_and_large_ones_are_in_no_block(bodies: list[bytes]) -> None:
+    batch = Batch(1)
+    for n, body in enumerate(bodies, 1):
+        batch.leave_message(message(n, queue=n, body=body))
+    assert len(batch.messages) == max(1, len(bodies) - 1)
+    batch.pack()
+    assert batch.arrivals == len(bodies)
 
 
 def test_only_what_follows_is_read(log: CommitLog, tmp_path: Path) -> None:

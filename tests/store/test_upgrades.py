@@ -14,8 +14,8 @@ from broker.store import commit_log, schema
 from broker.store.backup import backup_directory
 from broker.store.base import Recovered
 from broker.store.batch import Batch
-from broker.store.blocks import written
 from broker.store.changes import DeduplicationRow
+from broker.store.new_blocks import packed
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import counters, ids, message, read
 
@@ -139,9 +139,9 @@ def test_blocks_of_before_have_no_groups(directory: Path) -> None:
     connection = sqlite3.connect(directory / "pombo.db", isolation_level=None)
     schema.create(connection, SECRET, schema.released_steps()[:7])
     rows = [message(n) for n in range(1, 65)]
-    block, content, _ = written(rows, 1)
-    connection.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)", block[:6])
-    connection.execute("INSERT INTO block_content VALUES (?, ?, ?)", content)
+    (block,) = packed(rows)
+    connection.execute("INSERT INTO block VALUES (1, 1, 64, 1, ?, ?)", (bytes(64), block.heads))
+    connection.execute("INSERT INTO block_content VALUES (1, ?, ?)", (block.contents, block.bodies))
     connection.execute("INSERT INTO message VALUES (65, 1, 0, 65, 1, 'g', 1065, x'01')")
     connection.execute("INSERT INTO body VALUES (65, x'02')")
     store, _ = opened(directory, connection)

@@ -1,0 +1,164 @@
+"""Blocks in the making: messages of one queue, as they arrived one after the other, packed.
+
+What the database gets is what is packed here, once: when a batch is committed, of what memory does not keep; when it is flushed,
+of what waits still. Small ones that follow each other become one. See blocks.py for what is done with them.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from typing import Final
+
+from broker.store.changes import LANE_READY, MessageRow
+
+MESSAGES_MAX: Final = 64
+BYTES_MAX: Final = 64 * 1024
+MESSAGE_BYTES_MAX: Final = 8 * 1024  # larger messages gain nothing
+HEAD: Final = struct.Struct("<qqII")  # id, enqueued_at_ms, bytes of content, bytes of body
+HEAD_BYTES: Final = HEAD.size
+
+# The groups in a block, each at its place: None for messages without one, GONE for one of which nothing waits in it any more.
+GroupNames = list[str | int | None]
+GONE: Final = 0
+
+_by_id: Final = attrgetter("id")
+
+
+class NewBlock:
+    """The messages of a block. It does not change."""
+
+    __slots__ = ("id", "queue", "last", "count", "heads", "names", "members", "contents", "bodies")
+
+    def __init__(
+        self,
+        queue: int,
+        heads: bytes,
+        names: list[str | None] | None,
+        members: bytes,
+        contents: bytes,
+        bodies: bytes,
+    ) -> None:
+        self.queue = queue
+        self.count = len(heads) // HEAD_BYTES
+        self.id: int = HEAD.unpack_from(heads, 0)[0]
+        self.last: int = HEAD.unpack_from(heads, len(heads) - HEAD_BYTES)[0]
+        self.heads = heads
+        self.names = names  # the groups in it; None: nothing in it has one, and there are no members
+        self.members = members  # for each message a byte, its group's place among the names
+        self.contents = contents  # one after the other
+        self.bodies = bodies
+
+    @property
+    def size(self) -> int:
+        """How many bytes contents and bodies have."""
+        return len(self.contents) + len(self.bodies)
+
+    def rows(self) -> list[MessageRow]:
+        """Its messages."""
+        return rows_at(range(self.count), self.queue, self.heads, self.names, self.members, self.contents, self.bodies)
+
+
+def rows_at(
+    places: Iterable[int],
+    queue: int,
+    heads: bytes,
+    names: Sequence[str | int | None] | None,
+    members: bytes,
+    contents: bytes,
+    bodies: bytes,
+) -> list[MessageRow]:
+    """The messages of a block at these places, as they arrived."""
+    states = list(HEAD.iter_unpack(heads))
+    content_ends = list(accumulate([state[2] for state in states]))
+    body_ends = list(accumulate([state[3] for state in states]))
+    rows: list[MessageRow] = []
+    for place in places:
+        message_id, enqueued_at_ms, content_bytes, body_bytes = states[place]
+        content = contents[content_ends[place] - content_bytes : content_ends[place]]
+        body = bodies[body_ends[place] - body_bytes : body_ends[place]]
+        group = None if names is None else name_of(names[members[place]])
+        rows.append(MessageRow(message_id, queue, LANE_READY, message_id, group, enqueued_at_ms, content, body))
+    return rows
+
+
+def name_of(name: str | int | None) -> str | None:
+    """The group that a name in a block stands for, of which something waits there. ValueError: nothing does."""
+    if isinstance(name, int):
+        raise ValueError("the database is damaged: a block has messages of a group that it says has none there")
+    return name
+
+
+def packed(rows: Iterable[MessageRow]) -> list[NewBlock]:
+    """Messages of one queue, in order, as blocks."""
+    blocks: list[NewBlock] = []
+    some: list[MessageRow] = []
+    size = 0
+    for row in rows:
+        row_bytes = len(row.content) + len(row.body)
+        if some and (len(some) == MESSAGES_MAX or size + row_bytes > BYTES_MAX):
+            blocks.append(_packed(some))
+            some, size = [], 0
+        some.append(row)
+        size += row_bytes
+    if some:
+        blocks.append(_packed(some))
+    return blocks
+
+
+def _packed(rows: list[MessageRow]) -> NewBlock:
+    contents = [row.content for row in rows]
+    bodies = [row.body for row in rows]
+    times = [row.enqueued_at_ms for row in rows]
+    groups = [row.group for row in rows]
+    heads = b"".join(map(HEAD.pack, map(_by_id, rows), times, map(len, contents), map(len, bodies)))
+    names: list[str | None] | None = list(dict.fromkeys(groups))
+    members = b""
+    if names == [None]:
+        names = None
+    elif names is not None:
+        place_of = {name: place for place, name in enumerate(names)}
+        members = bytes(map(place_of.__getitem__, groups))
+    return NewBlock(rows[0].queue, heads, names, members, b"".join(contents), b"".join(bodies))
+
+
+def joined(blocks: Sequence[NewBlock]) -> list[NewBlock]:
+    """The same messages in fewer blocks, where some that follow each other fit into one."""
+    fewer: list[NewBlock] = []
+    some: list[NewBlock] = []
+    count = size = 0
+    for block in blocks:
+        if some and (count + block.count > MESSAGES_MAX or size + block.size > BYTES_MAX):
+            fewer.append(_joined(some))
+            some, count, size = [], 0, 0
+        some.append(block)
+        count += block.count
+        size += block.size
+    if some:
+        fewer.append(_joined(some))
+    return fewer
+
+
+def _joined(blocks: list[NewBlock]) -> NewBlock:
+    if len(blocks) == 1:
+        return blocks[0]
+    names: list[str | None] | None = None
+    members = b""
+    if any(block.names is not None for block in blocks):
+        place_of: dict[str | None, int] = {}
+        parts: list[bytes] = []
+        for block in blocks:
+            if block.names is None:
+                parts.append(bytes([place_of.setdefault(None, len(place_of))]) * block.count)
+            else:
+                places = bytes([place_of.setdefault(name, len(place_of)) for name in block.names])
+                parts.append(block.members.translate(places.ljust(256, b"\0")))
+        names, members = list(place_of), b"".join(parts)
+    return NewBlock(
+        blocks[0].queue,
+        b"".join([block.heads for block in blocks]),
+        names,
+        members,
+        b"".join([block.contents for block in blocks]),
+        b"".join([block.bodies for block in blocks]),
+    )
