@@ -81,6 +81,7 @@ check: lint types test
 
 crash: dev install
 	@$(COMPILED) $(PY) -m tests.crash.run --rounds $(ROUNDS)
+	@$(PY) -m tests.crash.run --rounds $(ROUNDS) --small
 
 backlog: dev install
 	@$(COMPILED) $(PY) -m benchmarks.backlog --messages $(MESSAGES) --speed $(SPEED)

@@ -16,31 +16,47 @@ from broker.store.base import CommitUncertain
 from broker.store.batch import Batch
 from broker.store.blocks import Block
 from broker.store.changes import MessageRow
-from broker.store.new_blocks import HEAD_BYTES, GroupNames, NewBlock
+from broker.store.new_blocks import HEAD_BYTES, Extent, GroupNames, NewBlock
+from broker.store.sent import Sent, bytes_of
 
 _CONTENTS_AT_ONCE: Final = 16  # of blocks, up to 64 KB each
 # Of a block that has fewer messages than one in so many, the rest gets rows: it would keep the space of all.
 _SPARSE: Final = 8
 # Numbers of messages that are no further apart are looked for together. What lies between is read and passed over.
 _GAP: Final = 512
-_PLACES: Final = list[tuple[int, int, int, int, int, GroupNames | None]]
+_PLACES: Final = list[tuple[int, int, int, int, int, GroupNames | None, int | None, list[Extent] | None]]
+_EXTENTS: Final = list[Extent]
 
 
 class BlockWriter:
     """See the module's text. Used by one thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sent: Sent) -> None:
         self._connection = connection
+        self._sent = sent
         self._queues: set[int] = set()  # that may have blocks
-        self._emptied: set[int] = set()  # by the transaction under way
+        # By the transaction under way
+        self._emptied: set[int] = set()
+        self._put_bytes: dict[int, int] = {}  # segment -> what new blocks refer to
+        self._gone_bytes: dict[int, int] = {}
 
     def recover(self) -> None:
-        """Find out which queues have blocks."""
+        """Find out which queues have blocks, and what these refer to. Raises CommitUncertain where that is missing."""
         self._queues = {queue for (queue,) in self._connection.execute(sql.QUEUES_WITH_BLOCKS)}
+        missing = self._sent.recover(dict(self._connection.execute(sql.REFERRED).fetchall()))
+        if missing:
+            names = " and ".join(self._sent.path_of(number) for number in missing)
+            raise CommitUncertain(f"{names} missing: what was sent of messages that wait is there")
 
-    def committed(self, batch: Batch) -> None:
-        """The transaction of the batch is: what it emptied has no blocks, and of what it dropped nothing is ever asked."""
-        self._queues.difference_update(self._emptied, batch.dropped)
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._emptied, self._put_bytes, self._gone_bytes = set(), {}, {}
+
+    def committed(self, dropped: Sequence[int] = ()) -> None:
+        """It is: what it emptied has no blocks, and of what it dropped nothing is ever asked."""
+        self._queues.difference_update(self._emptied, dropped)
+        if self._put_bytes or self._gone_bytes:
+            self._sent.account(self._put_bytes, self._gone_bytes)
 
     def put(self, blocks: Sequence[tuple[int, NewBlock]]) -> None:
         """Write blocks, each with its stretch."""
@@ -53,8 +69,13 @@ class BlockWriter:
                 names = msgspec.json.encode(block.names).decode()
                 groups.setdefault((queue, stretch), set()).update([name for name in block.names if name is not None])
             place = block.id, queue, block.last, stretch
-            rows.append((*place, bytearray(block.count), block.heads, names, block.members))
-            contents.append((block.id, block.contents, block.bodies))
+            where: tuple[object, ...] = None, None, None
+            if block.segment is None:
+                contents.append((block.id, *block.sent))
+            else:
+                where = block.segment, msgspec.json.encode(block.extents).decode(), block.size
+                _add(self._put_bytes, block.segment, block.size)
+            rows.append((*place, bytearray(block.count), block.heads, names, block.members, *where))
             self._queues.add(queue)
             self._emptied.discard(queue)
         sql.PUT_BLOCK.run(self._connection.execute, rows)
@@ -68,7 +89,6 @@ class BlockWriter:
 
         What is not deleted is given to `put_rows`, each message with its stretch, not much of it at once.
         """
-        self._emptied = set()
         if not self._queues:
             return list(batch.deleted)
         wanted, staying, elsewhere = self._wanted(batch)
@@ -115,8 +135,12 @@ class BlockWriter:
         sql.TAKE_FROM_BLOCK.run(self._connection.execute, left)
         sql.TAKE_GROUPS_FROM_BLOCK.run(self._connection.execute, fewer)
         if gone:
+            for block in gone:
+                if block.segment is not None:
+                    _add(self._gone_bytes, block.segment, bytes_of(block.extents))
             self._delete(
                 [block.id for block in gone],
+                [block.id for block in gone if block.segment is None],
                 {(block.queue, block.stretch) for block in gone if block.names is not None},
             )
             self._emptied = {queue for (queue,) in self._connection.execute(sql.WITHOUT_BLOCKS, (sql.keys([*wanted]),))}
@@ -125,9 +149,14 @@ class BlockWriter:
     def clear_some(self, queue: int, count: int) -> bool:
         """Delete up to that many blocks of a dropped generation; whether there may be more."""
         found = self._connection.execute(sql.DROPPED_BLOCKS, (queue, count)).fetchall()
+        for *_, segment, size in found:
+            if segment is not None:
+                _add(self._gone_bytes, segment, size)
         if found:
             self._delete(
-                [block_id for block_id, _, _ in found], {(queue, stretch) for _, stretch, grouped in found if grouped}
+                [row[0] for row in found],
+                [row[0] for row in found if row[3] is None],
+                {(queue, stretch) for _, stretch, grouped, *_ in found if grouped},
             )
         if len(found) == count:
             return True
@@ -137,15 +166,30 @@ class BlockWriter:
     def _put_rows_of(
         self, kept: list[tuple[Block, list[int]]], put_rows: Callable[[list[tuple[int, MessageRow]]], None]
     ) -> None:
-        blocks = (sql.keys([block.id for block, _ in kept]),)
-        found = {row[0]: row for row in self._connection.execute(sql.CONTENT_OF_BLOCKS, blocks).fetchall()}
+        blocks = (sql.keys([block.id for block, _ in kept if block.segment is None]),)
+        found = {row[0]: row[1:] for row in self._connection.execute(sql.CONTENT_OF_BLOCKS, blocks).fetchall()}
         rows: list[tuple[int, MessageRow]] = []
         for block, places in kept:
-            if block.id not in found:
+            if block.segment is not None:
+                sent = self._sent.read(block.segment, block.extents)
+            elif block.id in found:
+                sent = found[block.id]
+            else:
                 raise CommitUncertain(f"the database is damaged: block {block.id} has no content")
-            _, contents, bodies = found[block.id]
-            rows.extend((block.stretch, row) for row in block.rows(places, contents, bodies))
+            rows.extend((block.stretch, row) for row in block.rows(places, *sent))
         put_rows(rows)
+
+    def move_some(self, segment: int, count: int) -> bool:
+        """Bring what was sent of up to that many blocks from a segment into the database; whether there may be more."""
+        found = self._connection.execute(sql.BLOCKS_IN_SEGMENT, (segment, count)).fetchall()
+        contents: list[tuple[object, ...]] = []
+        for block_id, extents in found:
+            where = msgspec.json.decode(extents, type=_EXTENTS)
+            contents.append((block_id, *self._sent.read(segment, where)))
+            _add(self._gone_bytes, segment, bytes_of(where))
+        sql.PUT_BLOCK_CONTENT.run(self._connection.execute, contents)
+        self._connection.execute(sql.MOVED_FROM_SEGMENT, (sql.keys([block_id for block_id, _ in found]),))
+        return len(found) == count
 
     def _wanted(self, batch: Batch) -> tuple[dict[int, list[int]], list[int], list[int]]:
         """By queue, the ids of messages that may be in blocks and must not stay there, in order.
@@ -180,7 +224,8 @@ class BlockWriter:
         spans = msgspec.json.encode([span for queue, ids in wanted.items() for span in _spans(queue, ids)]).decode()
         ((places, all_taken, all_heads, all_members),) = self._connection.execute(sql.BLOCKS_OF, (spans,)).fetchall()
         at = members_at = 0
-        for block_id, queue, last, stretch, count, names in msgspec.json.decode(places, type=_PLACES):
+        for place in msgspec.json.decode(places, type=_PLACES):
+            block_id, queue, last, stretch, count, names, segment, extents = place
             begin, at = at, at + count
             members_begin, members_at = members_at, members_at + (0 if names is None else count)
             among = wanted[queue]
@@ -188,17 +233,25 @@ class BlockWriter:
             if first_wanted < end_wanted:
                 heads = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES]
                 members = all_members[members_begin:members_at]
-                block = Block(block_id, queue, stretch, all_taken[begin:at], heads, names, members)
+                known = block_id, queue, stretch, all_taken[begin:at], heads, names, members
+                block = Block(*known, segment, extents or [])
                 yield block, first_wanted, end_wanted
 
-    def _delete(self, blocks: list[int], of_groups: set[tuple[int, int]]) -> None:
-        """Delete blocks. `of_groups`: (queue, stretch) of those that hold groups."""
-        wanted = (sql.keys(blocks),)
-        self._connection.execute(sql.DELETE_BLOCK, wanted)
-        self._connection.execute(sql.DELETE_BLOCK_CONTENT, wanted)
+    def _delete(self, blocks: list[int], with_content: list[int], of_groups: set[tuple[int, int]]) -> None:
+        """Delete blocks. `with_content`: those of them that have it in the database.
+
+        `of_groups`: (queue, stretch) of those that hold groups.
+        """
+        self._connection.execute(sql.DELETE_BLOCK, (sql.keys(blocks),))
+        if with_content:
+            self._connection.execute(sql.DELETE_BLOCK_CONTENT, (sql.keys(with_content),))
         if of_groups:
             stretches = msgspec.json.encode(list(of_groups)).decode()
             self._connection.execute(sql.DELETE_BLOCK_GROUPS, (stretches,))
+
+
+def _add(sizes: dict[int, int], segment: int, size: int) -> None:
+    sizes[segment] = sizes.get(segment, 0) + size
 
 
 def _spans(queue: int, ids: list[int]) -> Iterator[tuple[int, int, int]]:

@@ -22,7 +22,7 @@ import msgspec
 
 from broker.store.base import StoredMessage
 from broker.store.changes import LANE_READY, MessageRow
-from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, GroupNames, name_of, rows_at
+from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, Extent, GroupNames, name_of, rows_at
 
 BLOCKS_PER_PAGE: Final = 32  # of a read, at most: more than a page of messages in full blocks
 
@@ -64,7 +64,7 @@ def check_block(block_id: int, heads: bytes, taken: bytes, names: GroupNames | N
 class Block:
     """A block as the database has it, without contents and bodies."""
 
-    __slots__ = ("id", "queue", "stretch", "taken", "ids", "names", "members", "_heads")
+    __slots__ = ("id", "queue", "stretch", "taken", "ids", "names", "members", "segment", "extents", "_heads")
 
     def __init__(
         self,
@@ -75,6 +75,8 @@ class Block:
         heads: bytes,
         names: GroupNames | None,
         members: bytes,
+        segment: int | None,
+        extents: list[Extent],
     ) -> None:
         self.id = block_id
         self.queue = queue
@@ -83,6 +85,8 @@ class Block:
         self.ids: tuple[int, ...] = _heads(len(taken)).unpack(heads)[::4]
         self.names = names  # None: nothing in it has a group, and there are no members
         self.members = members
+        self.segment = segment  # where what was sent is; None: in the database
+        self.extents = extents
         self._heads = heads
 
     def take(self, wanted: list[int]) -> list[int]:

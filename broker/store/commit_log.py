@@ -4,31 +4,22 @@ A batch is durable once its record is here. The database gets it later, together
 are segments: when the one in use is full, the other is written over, as soon as the database is durable up to its last record.
 The first turn is short: while the first segment takes the first records, the other is brought to its full length (segment.py).
 
-A record is a checksum, the batch's number, a length, and the batch. The checksum begins with the store's secret, so a record
-is never taken for one of another store. Reading stops at the first record that is not whole; a number that does not follow is a
-remnant. What is read is therefore exactly what was written, in order, up to some point that no acknowledgement lies behind.
+Where the database refers to what was sent in blocks instead of having it too (sent.py), a segment is kept for as long as it does,
+and another file takes its place. commit_records.py says what a record is.
 """
 
-import contextlib
 import os
-import struct
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, Protocol
 
-import msgspec
-from msgspec.structs import replace
-
+from broker.store.base import CommitFailed
 from broker.store.batch import SMALL_BYTES, Batch
-from broker.store.changes import DeduplicationRow, LeaseRow, MessageRow, MoveRow
-from broker.store.counters import Written, packed_counters
-from broker.store.directory import SEGMENT_NAMES
-from broker.store.entries import Packed
-from broker.store.new_blocks import NewBlock
-from broker.store.segment import Segment
+from broker.store.commit_records import record_of, seed_of
+from broker.store.directory import SEGMENT_NAMES, sync_path
+from broker.store.segment import NO_ROOM, SEGMENT_BYTES, Segment
+from broker.store.sent import Sent
 
-SEGMENT_BYTES: Final = 16 * 1024 * 1024
 # Changes of a segment: what a start has to bring into the database is bounded, however small they are.
 SEGMENT_ROWS: Final = 65_536
 # Likewise of bodies that are written once for several messages, and that the database has for each.
@@ -36,10 +27,9 @@ SEGMENT_LEFT_OUT_BYTES: Final = 4 * SEGMENT_BYTES
 _SMALL_BYTES: Final = 2 * SMALL_BYTES  # at most, as a record
 _WORTH_SHRINKING_BYTES: Final = 1024 * 1024
 _LENGTH_AT_FIRST_BYTES: Final = 1024 * 1024  # of the first segment: one or two milliseconds of a start
+# What stays here goes to the database no more, but memory has it until it is flushed: a byte in so many counts.
+_OF_WHAT_STAYS: Final = 4
 _FEW_BYTES: Final = 256 * 1024  # who commits no more has no use for segments of full length
-_CHECKSUM: Final = struct.Struct("<I")
-_HEAD: Final = struct.Struct("<QI")  # number, bytes of the batch
-_BEFORE_BATCH: Final = _CHECKSUM.size + _HEAD.size
 
 
 class Durable(Protocol):
@@ -58,50 +48,11 @@ class Durable(Protocol):
         ...
 
 
-class _Block(msgspec.Struct, array_like=True):
-    """A block of a batch. See new_blocks.py."""
-
-    queue: int
-    heads: bytes
-    names: list[str | None] | None
-    members: bytes
-    content_bytes: int
-    body_bytes: int
-
-
-class _Record(msgspec.Struct, array_like=True):
-    """A batch as it is written. See changes.py for what the parts are."""
-
-    message_time_ms: int
-    messages: list[MessageRow]
-    leases: list[LeaseRow]
-    moves: list[MoveRow]
-    deleted: dict[int, int] | list[int]  # without their queues: before schema step 6
-    counters: Written
-    deduplication: dict[int, Packed] | list[DeduplicationRow]  # one by one: before schema step 5
-    forgotten: dict[int, int]
-    resources: list[tuple[tuple[str, str], bytes | None]]
-    dropped: list[int]
-    # The messages, by their places, whose body is that of the one before; none before schema step 7.
-    repeated: list[int] = []
-    # None of both before schema step 9. What was sent in blocks is in one, contents and bodies of each in turn, and at the end, so
-    # that it is put there without another copy.
-    blocks: list[_Block] = []
-    sent: bytes = b""
-
-
-_NOTHING_SENT: Final = 2  # bytes, of an empty `sent`
-_SENT: Final = struct.Struct(">BI")  # MessagePack's "bin 32", bytes
-_BIN_32: Final = 0xC6
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Record).decode
-
-
 class CommitLog:
     """Both segments, empty to begin with. `append` is called by one thread at a time.
 
-    `has_space`: whether the disk has room to spare for segments of full length.
+    `stays`: the database refers to what is sent in blocks, instead of having it too. `has_space`: whether the disk has room to
+    spare for segments of full length.
     """
 
     def __init__(
@@ -109,20 +60,28 @@ class CommitLog:
         directory: str,
         secret: bytes,
         database: Durable,
+        sent: Sent,
         *,
         synced: bool,
+        stays: bool,
         has_space: Callable[[], bool] = lambda: True,
     ) -> None:
+        sent.keep_all(synced=synced)
         self._segments = [Segment(os.path.join(directory, name), synced=synced) for name in SEGMENT_NAMES]
+        self._directory = directory
         self._database = database
+        self._sent = sent
+        self._stays = stays
         self._has_space = has_space
         self._turn = threading.Lock()  # of whoever writes to the segment that is not in use, or makes it the one in use
-        self._seed = zlib.crc32(secret)
+        self._seed = seed_of(secret)
         self._current = 0
         self._offset = 0
         self._rows = 0
         self._left_out = 0  # bytes of repeated bodies
-        self._lengthening: threading.Thread | None = None
+        self._preparing: threading.Thread | None = None
+        self._synced = synced
+        self._names_are_durable = True
         self._lengthens = synced  # the disk is waited for, so that it matters
         self._gives_way = (
             False  # the lengthening thread, to whoever wants the turn: a lock alone would let it go on and on
@@ -145,18 +104,41 @@ class CommitLog:
 
         Raises CommitFailed where nothing of it remains, CommitUncertain otherwise.
         """
-        record, left_out = _record(batch, self._seed)
-        if self._lengthens and self._offset > _FEW_BYTES:
-            self._lengthen_other()
+        record, left_out, sent_at = record_of(batch, self._seed)
+        if self._synced and self._offset > _FEW_BYTES:
+            self._prepare_other()
         if self._offset and self._goes_on_before(len(record)):
             self._go_on()
         segment = self._segments[self._current]
+        if not self._offset:
+            segment.first = batch.number
+        if self._stays and batch.blocks:
+            self._hold(segment)  # first: what is written has happened
         segment.write(record, self._offset)
         segment.newest = batch.number
+        stays = self._stay(batch, segment, self._offset + sent_at) if self._stays and batch.blocks else 0
         self._offset += len(record)
         self._rows += batch.rows
         self._left_out += left_out
-        return len(record) + left_out
+        return len(record) + left_out - stays + stays // _OF_WHAT_STAYS
+
+    def _hold(self, segment: Segment) -> None:
+        """Blocks will refer to this segment. Raises CommitFailed."""
+        try:
+            self._sent.hold(segment.first, segment)
+        except OSError as error:
+            raise CommitFailed(f"{segment.path}: {error.strerror}") from error
+
+    def _stay(self, batch: Batch, segment: Segment, at: int) -> int:
+        """What was sent in the batch's blocks is in this segment, from there on. How many bytes that is."""
+        began_at = at
+        for blocks in batch.blocks.values():
+            for block in blocks:
+                contents, bodies = block.sent
+                if block.size:
+                    block.segment, block.extents = segment.first, [(at, len(contents), len(bodies))]
+                at += block.size
+        return at - began_at
 
     def _goes_on_before(self, size: int) -> bool:
         """Whether a record of this size belongs into the other segment."""
@@ -165,180 +147,116 @@ class CommitLog:
             return True
         other = self._segments[1 - self._current]
         grows = end > self._segments[self._current].size
-        return grows and other.size >= SEGMENT_BYTES and self._database.is_durable(other.newest)
+        ready = other.size >= SEGMENT_BYTES and self._database.is_durable(other.newest)
+        return grows and ready and not self._sent.refers_to(other.first)
 
     def _go_on(self) -> None:
         """Use the other segment."""
-        full, other = self._segments[self._current], self._segments[1 - self._current]
-        self._database.make_durable(other.newest)
+        full = self._segments[self._current]
+        self._database.make_durable(self._segments[1 - self._current].newest)
         self._database.want_durable(full.newest)
         self._gives_way = True
+        self._sent.turn()
         with self._turn:
+            other = self._segments[1 - self._current]
+            if not self._sent.release(other.first):
+                other = self._segments[1 - self._current] = self._in_place_of(other)
+            self._make_names_durable()
             if other.size > SEGMENT_BYTES:  # one large batch
                 other.cut(SEGMENT_BYTES)
             self._current, self._offset, self._rows, self._left_out = 1 - self._current, 0, 0, 0
+
+    def _in_place_of(self, kept: Segment) -> Segment:
+        """Another file for a segment that blocks refer to. Raises CommitFailed; then the segment is what it was."""
+        segment: Segment | None = None
+        try:
+            segment = Segment(self._sent.spare_path, synced=self._synced, empty=not self._sent.has_spare)
+            self._names_are_durable = False
+            self._sent.keep(kept.first, kept.path, self._sent.spare_path)
+        except OSError as error:
+            if segment is not None:
+                segment.close()
+            raise CommitFailed(f"{kept.path}: {error.strerror}", disk_full=error.errno in NO_ROOM) from error
+        segment.path = kept.path
+        kept.close()
+        return segment
+
+    def _make_names_durable(self) -> None:
+        """Before anything is written to a file that took the place of another. Raises CommitFailed."""
+        if not self._names_are_durable and self._synced:
+            try:
+                sync_path(self._directory)
+            except OSError as error:
+                raise CommitFailed(f"{self._directory}: {error.strerror}") from error
+        self._names_are_durable = True
 
     def shrink(self) -> bool:
         """On a full disk: give back what the segment holds that is not in use; whether it was much. From any thread."""
         self._gives_way = True
         with self._turn:
             other = self._segments[1 - self._current]
-            if other.size < _WORTH_SHRINKING_BYTES or not self._database.is_durable(other.newest):
+            large = other.size >= _WORTH_SHRINKING_BYTES and self._database.is_durable(other.newest)
+            if large and self._sent.release(other.first):
+                other.cut(0)
+            elif not self._sent.drop_spare():
                 return False
-            other.cut(0)
             self._lengthens = False
             return True
 
-    def _lengthen_other(self) -> None:
-        """Have the segment that is not in use brought to its full length, by a thread beside those that commit."""
-        if self._lengthening is not None and self._lengthening.is_alive():
-            return
-        if all(segment.size >= SEGMENT_BYTES for segment in self._segments):
-            self._lengthens = False
-        elif self._segments[1 - self._current].size < SEGMENT_BYTES:
-            thread = threading.Thread(
-                target=self._lengthen, args=(self._segments[1 - self._current],), name="pombo-commit-log", daemon=True
-            )
-            self._gives_way = False
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no more threads for us
-                self._lengthens = False
-            else:
-                self._lengthening = thread
+    def _prepare_other(self) -> None:
+        """Have the segment that is not in use replaced where blocks refer to it, and brought to its full length.
 
-    def _lengthen(self, segment: Segment) -> None:
-        """Piece by piece, as long as it is not in use, and nobody waits to have it. Nothing depends on it."""
+        By a thread beside those that commit. Nothing depends on it.
+        """
+        if self._preparing is not None and self._preparing.is_alive():
+            return
+        other = self._segments[1 - self._current]
+        if not self._is_to_be_replaced(other) and (not self._lengthens or other.size >= SEGMENT_BYTES):
+            return
+        thread = threading.Thread(target=self._prepare, name="pombo-commit-log", daemon=True)
+        self._gives_way = False
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads for us
+            self._lengthens = False
+        else:
+            self._preparing = thread
+
+    def _is_to_be_replaced(self, other: Segment) -> bool:
+        """Not before its turn comes near: until then a file may become free."""
+        near = self._offset >= SEGMENT_BYTES // 2
+        return near and self._sent.refers_to(other.first) and self._database.is_durable(other.newest)
+
+    def _prepare(self) -> None:
+        """Piece by piece, as long as nobody waits for the turn."""
+        with self._turn:
+            at = 1 - self._current
+            if not self._gives_way and self._is_to_be_replaced(self._segments[at]):
+                try:
+                    self._segments[at] = self._in_place_of(self._segments[at])
+                    self._make_names_durable()
+                except CommitFailed:
+                    return  # who needs it will find out
+            other = self._segments[at]
         while not self._gives_way:
             with self._turn:
-                if segment is self._segments[self._current] or segment.size >= SEGMENT_BYTES:
+                if other is not self._segments[1 - self._current] or other.size >= SEGMENT_BYTES:
                     return
-                self._lengthens = self._lengthens and self._has_space() and segment.lengthen(SEGMENT_BYTES)
+                self._lengthens = self._lengthens and self._has_space() and other.lengthen(SEGMENT_BYTES)
                 if not self._lengthens:
                     return
 
     def close(self, *, discard: bool) -> None:
         """Let go of the files; `discard`: the database has all of it, they can go."""
         self._gives_way = True
-        if self._lengthening is not None:
-            self._lengthening.join()
+        if self._preparing is not None:
+            self._preparing.join()
         segments, self._segments = self._segments, []
         for segment in segments:
             segment.close()
-        if discard:
-            for segment in segments:
+            if discard and self._sent.refers_to(segment.first):
+                self._sent.keep(segment.first, segment.path, None)
+            elif discard:
                 os.unlink(segment.path)
-
-
-def _record(batch: Batch, seed: int) -> tuple[bytes, int]:
-    batch.pack()
-    messages, repeated, left_out = batch.bodies_once()
-    blocks: list[_Block] = []
-    sent: list[bytes] = []
-    for some in batch.blocks.values():
-        for block in some:
-            sizes = len(block.contents), len(block.bodies)
-            blocks.append(_Block(block.queue, block.heads, block.names, block.members, *sizes))
-            sent += (block.contents, block.bodies)
-    payload = _encode(
-        _Record(
-            batch.message_time_ms,
-            messages,
-            list(batch.leases.values()),
-            list(batch.moves.values()),
-            batch.deleted,
-            batch.counters,
-            batch.deduplication,
-            batch.forgotten,
-            list(batch.resources.items()),
-            batch.dropped,
-            repeated,
-            blocks,
-        )
-    )
-    parts = [payload]
-    if sent:
-        parts = [payload[:-_NOTHING_SENT], _SENT.pack(_BIN_32, sum(map(len, sent))), *sent]
-    head = _HEAD.pack(batch.number, sum(map(len, parts)))
-    checksum = zlib.crc32(head, seed)
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    return b"".join((_CHECKSUM.pack(checksum), head, *parts)), left_out
-
-
-class Commits:
-    """What a directory's log holds."""
-
-    def __init__(self, found: dict[int, bytes]) -> None:
-        self._found = found
-
-    def after(self, number: int) -> list[Batch]:
-        """The batches that follow one, in order, up to the first that is missing."""
-        batches = []
-        while (payload := self._found.get(number + 1)) is not None:
-            number += 1
-            batches.append(_batch(number, payload))
-        return batches
-
-    def beyond(self, number: int) -> int | None:
-        """The first batch that is there although one between it and batch `number` is missing."""
-        while number + 1 in self._found:
-            number += 1
-        return min((found for found in self._found if found > number), default=None)
-
-
-def read_commits(directory: str, secret: bytes) -> Commits:
-    """What is in a directory's log, where there is one. Another process may be writing it. Raises OSError."""
-    found: dict[int, bytes] = {}
-    for name in SEGMENT_NAMES:
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
-            found.update(_records(file.read(), zlib.crc32(secret)))
-    return Commits(found)
-
-
-def _records(segment: bytes, seed: int) -> Iterator[tuple[int, bytes]]:
-    """(number, batch) of each whole record from the beginning."""
-    at, previous = 0, 0
-    while at + _BEFORE_BATCH <= len(segment):
-        (checksum,) = _CHECKSUM.unpack_from(segment, at)
-        number, size = _HEAD.unpack_from(segment, at + _CHECKSUM.size)
-        head = segment[at + _CHECKSUM.size : at + _BEFORE_BATCH]
-        payload = segment[at + _BEFORE_BATCH : at + _BEFORE_BATCH + size]
-        follows = not previous or number == previous + 1
-        if not follows or len(payload) < size or zlib.crc32(payload, zlib.crc32(head, seed)) != checksum:
-            return
-        yield number, payload
-        at, previous = at + _BEFORE_BATCH + size, number
-
-
-def _batch(number: int, payload: bytes) -> Batch:
-    record = _decode(payload)
-    batch = Batch(number)
-    batch.message_time_ms = record.message_time_ms
-    for place in record.repeated:
-        record.messages[place] = replace(record.messages[place], body=record.messages[place - 1].body)
-    batch.messages = {row.id: row for row in record.messages}
-    # One by one: with what a flush may have brought into the database since, later batches can say more of them.
-    batch.messages.update((row.id, row) for block in _blocks(record) for row in block.rows())
-    batch.leases = {row.id: row for row in record.leases}
-    batch.moves = {row.id: row for row in record.moves}
-    batch.deleted = record.deleted if isinstance(record.deleted, dict) else dict.fromkeys(record.deleted, 0)
-    batch.counters = packed_counters(record.counters)
-    if isinstance(record.deduplication, dict):
-        batch.deduplication = record.deduplication
-    else:
-        for row in record.deduplication:
-            batch.add_deduplication(row.queue, row.digest, row.order, row.sent_at_ms, row.message_id)
-    batch.forgotten = record.forgotten
-    batch.resources = dict(record.resources)
-    batch.dropped = record.dropped
-    return batch
-
-
-def _blocks(record: _Record) -> Iterator[NewBlock]:
-    at = 0
-    for block in record.blocks:
-        bodies_at, end = at + block.content_bytes, at + block.content_bytes + block.body_bytes
-        sent = record.sent[at:bodies_at], record.sent[bodies_at:end]
-        yield NewBlock(block.queue, block.heads, block.names, block.members, *sent)
-        at = end
+        if discard:
+            self._sent.drop_spare()

@@ -13,10 +13,14 @@ from typing import Final, TypeVar
 
 from broker.clock import Chance, process_time_s
 from broker.store import schema
+from broker.store import statements as sql
 from broker.store.arrangement import Arrangement, arranged
-from broker.store.base import CommitFailed, Recovered, StoreUnusable
+from broker.store.backup import bring_in_sent
+from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.batch import Batch
+from broker.store.commit_records import open_segments
 from broker.store.directory import Directory
+from broker.store.sent import Sent
 from broker.store.sqlite_writer import Writer
 from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
 
@@ -48,6 +52,7 @@ class Database:
         arrange: Arrangement = arranged,
     ) -> None:
         self._directory = directory
+        self.sent = Sent(directory.path)  # what blocks refer to
         # Without a sync for each transaction: the commit log has what matters. `careless` leaves out those of checkpoints too.
         self._synchronous = "OFF" if careless else "NORMAL"
         self._turn = threading.RLock()
@@ -64,14 +69,29 @@ class Database:
                 schema.create(self.connection, Chance().secret(32), steps)
                 directory.sync()
             else:
-                schema.upgrade(self.connection, directory.database, version, steps, commits=directory.commits)
-            self._writer = Writer(self.connection, directory.database, synced=synced, arrange=arrange)
+                self._find_sent()
+                schema.upgrade(
+                    self.connection,
+                    directory.database,
+                    version,
+                    steps,
+                    commits=directory.commits,
+                    complete=lambda copy: bring_in_sent(copy, self.sent),
+                )
+            self._writer = Writer(
+                self.connection, directory.database, self.sent, synced=synced, mindful=not careless, arrange=arrange
+            )
             self._writer.recover()  # opens SQLite's log
             self._log = WriteAheadLog(directory.database, schema.PAGE_BYTES, self._synchronous, BUSY_TIMEOUT_MS)
         except BaseException:
             self.connection.close()
+            self.sent.close()
             raise
         self._restore_reserve()
+
+    def _find_sent(self) -> None:
+        (secret,) = self.connection.execute(sql.READ_META).fetchone()
+        self.sent.find(open_segments(self._directory.path, secret))
 
     def _configure(self, *, new: bool) -> None:
         execute = self.connection.execute
@@ -105,6 +125,7 @@ class Database:
         with self._turn:
             self._look_at_disk()
             self._log.tend(self.connection, self._disk_is_low)
+            self._move_slice(at_rest=True)  # first: a batch that is applied has been, whatever comes of this
             self.with_room(partial(self._writer.apply, batch), frees=True)
 
     def sync(self) -> None:
@@ -118,10 +139,27 @@ class Database:
             self._log.tend(self.connection, self._disk_is_low)
             return self.with_room(self._writer.clear_slice, frees=True)
 
+    def _move_slice(self, *, at_rest: bool) -> bool:
+        """Whether there was a segment of which few blocks are left, of which some were brought into the database."""
+        segment = self.sent.sparse(at_rest=at_rest)
+        if segment is None or self._disk_is_low():
+            return False
+        try:
+            self.with_room(partial(self._writer.move_slice, segment), frees=False)
+        except (CommitFailed, CommitUncertain):
+            raise
+        except StoreError:  # it cannot be read; whoever asks for its messages will be told
+            self.sent.leave(segment)
+        return True
+
     def vacuum_slice(self) -> bool:
         """Give one slice of unused space back; whether there is more."""
         with self._turn:
             self._look_at_disk()
+            if self.sent.has_unused:
+                self.sync()
+            if self._move_slice(at_rest=False):
+                return True
             if self._reserve_missing_since_s is None and not self._disk_is_low():
                 return self._writer.vacuum_slice()
             if self._writer.vacuum_slice(keep_pages=0):
@@ -144,6 +182,7 @@ class Database:
         """Let go of the files."""
         self.connection.close()
         self._log.close()
+        self.sent.close()
 
     # A full disk
 

@@ -11,6 +11,7 @@ from typing import Final
 from broker.store.blocks import Opened, only
 from broker.store.new_blocks import GroupNames
 from broker.store.pages import BlocksPageCursor, InBlock, read_contents
+from broker.store.sent import Sent
 
 OPENED_MAX: Final = 64  # of up to 64 KB
 
@@ -21,14 +22,15 @@ class OpenedBlocks:
     def __init__(self) -> None:
         self._opened: OrderedDict[int, Opened] = OrderedDict()
 
-    def find(self, connection: sqlite3.Connection, blocks: list[InBlock]) -> list[Opened]:
+    def find(self, connection: sqlite3.Connection, sent: Sent, blocks: list[InBlock]) -> list[Opened]:
         """These blocks. ValueError: the database has none of an id.
 
         One that never held other groups is kept only if the page may end in it.
         """
         kept = self._opened
-        missing = {block.id: block.heads for block in blocks if block.id not in kept}
-        read = dict(zip(missing, read_contents(connection, missing), strict=True))
+        missing = [block for block in blocks if block.id not in kept]
+        opened_now = read_contents(connection, sent, missing)
+        read = {block.id: opened for block, opened in zip(missing, opened_now, strict=True)}
         found = [read.get(block.id) or kept[block.id] for block in blocks]
         for block, opened in zip(blocks, found, strict=True):
             if block.id not in read:
@@ -48,5 +50,5 @@ class GroupPageCursor(BlocksPageCursor):
         return only(taken, names, members, self.values["group"])
 
     def opened(self, blocks: list[InBlock]) -> list[Opened]:
-        found: list[Opened] = self.values["opened"].find(self.connection, blocks)
+        found: list[Opened] = self.values["opened"].find(self.connection, self.sent, blocks)
         return found

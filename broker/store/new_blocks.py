@@ -22,13 +22,16 @@ HEAD_BYTES: Final = HEAD.size
 GroupNames = list[str | int | None]
 GONE: Final = 0
 
+# Where contents begin in a segment of the commit log; how many bytes they have, and how many the bodies that follow them.
+Extent = tuple[int, int, int]
+
 _by_id: Final = attrgetter("id")
 
 
 class NewBlock:
-    """The messages of a block. It does not change."""
+    """The messages of a block. They do not change."""
 
-    __slots__ = ("id", "queue", "last", "count", "heads", "names", "members", "contents", "bodies")
+    __slots__ = ("id", "queue", "last", "count", "heads", "names", "members", "size", "segment", "extents", "_sent")
 
     def __init__(
         self,
@@ -36,8 +39,7 @@ class NewBlock:
         heads: bytes,
         names: list[str | None] | None,
         members: bytes,
-        contents: bytes,
-        bodies: bytes,
+        sent: list[tuple[bytes, bytes]],
     ) -> None:
         self.queue = queue
         self.count = len(heads) // HEAD_BYTES
@@ -46,17 +48,27 @@ class NewBlock:
         self.heads = heads
         self.names = names  # the groups in it; None: nothing in it has one, and there are no members
         self.members = members  # for each message a byte, its group's place among the names
-        self.contents = contents  # one after the other
-        self.bodies = bodies
+        self.size = sum([len(contents) + len(bodies) for contents, bodies in sent])
+        # Where that is in the commit log, once it is there to stay: the number of a segment, and parts of it.
+        self.segment: int | None = None
+        self.extents: list[Extent] = []
+        self._sent = sent
 
     @property
-    def size(self) -> int:
-        """How many bytes contents and bodies have."""
-        return len(self.contents) + len(self.bodies)
+    def parts(self) -> list[tuple[bytes, bytes]]:
+        """Contents and bodies of some of its messages, and of those that follow."""
+        return self._sent
+
+    @property
+    def sent(self) -> tuple[bytes, bytes]:
+        """All contents, one after the other, and all bodies."""
+        if len(self._sent) != 1:
+            self._sent = [(b"".join([part[0] for part in self._sent]), b"".join([part[1] for part in self._sent]))]
+        return self._sent[0]
 
     def rows(self) -> list[MessageRow]:
         """Its messages."""
-        return rows_at(range(self.count), self.queue, self.heads, self.names, self.members, self.contents, self.bodies)
+        return rows_at(range(self.count), self.queue, self.heads, self.names, self.members, *self.sent)
 
 
 def rows_at(
@@ -119,7 +131,7 @@ def _packed(rows: list[MessageRow]) -> NewBlock:
     elif names is not None:
         place_of = {name: place for place, name in enumerate(names)}
         members = bytes(map(place_of.__getitem__, groups))
-    return NewBlock(rows[0].queue, heads, names, members, b"".join(contents), b"".join(bodies))
+    return NewBlock(rows[0].queue, heads, names, members, [(b"".join(contents), b"".join(bodies))])
 
 
 def joined(blocks: Sequence[NewBlock]) -> list[NewBlock]:
@@ -128,7 +140,8 @@ def joined(blocks: Sequence[NewBlock]) -> list[NewBlock]:
     some: list[NewBlock] = []
     count = size = 0
     for block in blocks:
-        if some and (count + block.count > MESSAGES_MAX or size + block.size > BYTES_MAX):
+        full = count + block.count > MESSAGES_MAX or size + block.size > BYTES_MAX
+        if some and (full or block.segment != some[0].segment):
             fewer.append(_joined(some))
             some, count, size = [], 0, 0
         some.append(block)
@@ -154,11 +167,8 @@ def _joined(blocks: list[NewBlock]) -> NewBlock:
                 places = bytes([place_of.setdefault(name, len(place_of)) for name in block.names])
                 parts.append(block.members.translate(places.ljust(256, b"\0")))
         names, members = list(place_of), b"".join(parts)
-    return NewBlock(
-        blocks[0].queue,
-        b"".join([block.heads for block in blocks]),
-        names,
-        members,
-        b"".join([block.contents for block in blocks]),
-        b"".join([block.bodies for block in blocks]),
-    )
+    heads = b"".join([block.heads for block in blocks])
+    whole = NewBlock(blocks[0].queue, heads, names, members, [part for block in blocks for part in block.parts])
+    whole.segment = blocks[0].segment
+    whole.extents = [extent for block in blocks for extent in block.extents]
+    return whole

@@ -7,9 +7,9 @@ those in read_statements.py.
 import sqlite3
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import orjson
@@ -29,9 +29,10 @@ from broker.store.blocks import (
     without,
 )
 from broker.store.entries import DIGEST_BYTES
-from broker.store.new_blocks import HEAD_BYTES, GroupNames
+from broker.store.new_blocks import HEAD_BYTES, Extent, GroupNames
+from broker.store.sent import Sent
 
-_PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames | None]])
+_PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames | None, int | None, list[Extent] | None]])
 _NO_EDGE: Final = 1 << 63
 _CONTENT: Final = StoredMessage._fields.index("content")  # in heads, how large it is
 _BODY: Final = StoredMessage._fields.index("body")
@@ -42,11 +43,23 @@ class Cursor(sqlite3.Cursor):
 
     values: dict[str, Any]
 
+    def run(self, statement: str, values: "Values", sent: Sent) -> Self:
+        """Begin. Until the answer is there, what blocks refer to stays."""
+        self.values = values
+        self.sent = sent
+        self._began = sent.begin_read()
+        try:
+            return self.execute(statement, values)
+        except BaseException:
+            sent.end_read(self._began)
+            raise
+
     def fetchall(self) -> list[Any]:
         try:
             return [self.answer()]
         finally:
             self.close()  # also after an error: an open cursor would keep all later reads in its transaction
+            self.sent.end_read(self._began)
 
     @abstractmethod
     def answer(self) -> Any:
@@ -97,6 +110,8 @@ class InBlock(NamedTuple):
     taken: bytes  # as the page sees it
     names: GroupNames | None
     members: bytes
+    segment: int | None  # where what was sent is; None: in the database
+    extents: list[Extent] | None
 
 
 class BlocksPageCursor(Cursor):
@@ -128,7 +143,7 @@ class BlocksPageCursor(Cursor):
         chosen: list[InBlock] = []
         at = members_at = count = size = 0
         full = False
-        for block_id, messages, names in _PLACES.decode(places):
+        for block_id, messages, names, segment, extents in _PLACES.decode(places):
             begin, at = at, at + messages
             members_begin, members_at = members_at, members_at + (0 if names is None else messages)
             if full or len(chosen) == self.values["blocks_max"]:
@@ -138,7 +153,7 @@ class BlocksPageCursor(Cursor):
             check_block(block_id, heads, taken, names, members)
             if names is not None:
                 taken = self.passed(taken, names, members)
-            chosen.append(InBlock(block_id, heads, taken, names, members))
+            chosen.append(InBlock(block_id, heads, taken, names, members, segment, extents))
             waiting = taken.count(0, 0 if block_id > after else place_beyond(heads, after))
             count += waiting
             size += sent_bytes(heads) * waiting // messages
@@ -152,7 +167,7 @@ class BlocksPageCursor(Cursor):
 
     def opened(self, blocks: list[InBlock]) -> list[Opened]:
         """These blocks, with what was sent."""
-        return read_contents(self.connection, {block.id: block.heads for block in blocks})
+        return read_contents(self.connection, self.sent, blocks)
 
 
 class LookCursor(BlocksPageCursor):
@@ -168,17 +183,28 @@ class HeadsPageCursor(BlocksPageCursor):
         return opened((block.heads for block in blocks), None, None)
 
 
-def read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> list[Opened]:
-    """Blocks with what was sent, in one step. ValueError: the database has none of an id."""
+def read_contents(connection: sqlite3.Connection, sent: Sent, blocks: Sequence[InBlock]) -> list[Opened]:
+    """Blocks with what was sent. ValueError: the database has none of an id. Raises StoreError."""
+    here = _read_contents(connection, {block.id: block.heads for block in blocks if block.segment is None})
+    return [
+        here[block.id]
+        if block.segment is None
+        else opened((block.heads,), *sent.read(block.segment, block.extents or ()))[0]
+        for block in blocks
+    ]
+
+
+def _read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> dict[int, Opened]:
+    """Blocks whose contents the database has, in one step."""
     ids = [*heads_of]
     if not ids:
-        return []
+        return {}
     ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids).decode(),)).fetchall()
     read = orjson.loads(found)
     if read != ids:
         missing = next(block_id for block_id in ids if block_id not in read)
         raise ValueError(f"the database is damaged: block {missing} has no content")
-    return opened(heads_of.values(), contents or b"", bodies or b"")
+    return dict(zip(ids, opened(heads_of.values(), contents or b"", bodies or b""), strict=True))
 
 
 class InBlocks:

@@ -65,15 +65,17 @@ LEFT JOIN body AS b ON b.id = iif(p.fits AND p.whole, p.id, NULL)
 """
 
 # What follows in blocks, one more than a page may have, which says that there is more. All in one row: (NULL, NULL, (id, how many
-# messages, names of groups) of each as JSON, heads, which messages were taken out, which group each is of, NULL, NULL). A second
-# one keeps the statement from ending when that is read: until then nothing that it found can go. In a block order is id.
+# messages, names of groups, segment and extents of what was sent) of each as JSON, heads, which messages were taken out, which
+# group each is of, NULL, NULL). A second one keeps the statement from ending when that is read: until then nothing that it found
+# can go. In a block order is id.
 _FOUND_IN_BLOCKS = """
-SELECT NULL, NULL, json_group_array(json_array(id, length(taken), json(group_names))), {heads}, {taken}, {members}, NULL, NULL
+SELECT NULL, NULL, json_group_array(json_array(id, length(taken), json(group_names), segment, json(extents))),
+    {heads}, {taken}, {members}, NULL, NULL
 FROM ({blocks})
 UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 """
 _BLOCKS = """
-    SELECT k.id, k.heads, k.taken, k.group_names, k.members FROM block AS k INDEXED BY block_place
+    SELECT k.id, k.heads, k.taken, k.group_names, k.members, k.segment, k.extents FROM block AS k INDEXED BY block_place
     WHERE k.queue = :queue AND {condition} ORDER BY k.last LIMIT :blocks_max + 1
 """
 
@@ -180,7 +182,7 @@ _GROUP_BLOCKS = _found_in("""
             WHERE next.queue = :queue AND next.stretch > stretch.n ORDER BY next.stretch LIMIT 1)
         FROM stretch WHERE stretch.n IS NOT NULL
     )
-    SELECT k.id, k.heads, k.taken, k.group_names, k.members
+    SELECT k.id, k.heads, k.taken, k.group_names, k.members, k.segment, k.extents
     FROM stretch
     CROSS JOIN block_group AS g ON g.queue = :queue AND g.stretch = stretch.n AND g.grp = :group
     CROSS JOIN block AS k INDEXED BY block_stretch ON k.queue = :queue AND k.stretch = g.stretch

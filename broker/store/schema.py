@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Final
 
@@ -22,6 +22,7 @@ from broker.store.entries import pack_facts
 
 APPLICATION_ID: Final = 0x506F6D62  # "Pomb"
 PAGE_BYTES: Final = 8192
+WITH_SENT: Final = 10  # blocks of earlier steps refer to nothing
 WITH_COMMIT_LOG: Final = 4  # databases of earlier steps have none beside them
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
@@ -109,10 +110,16 @@ def create(connection: sqlite3.Connection, secret: bytes, steps: Sequence[str]) 
 
 
 def upgrade(
-    connection: sqlite3.Connection, path: str, version: int, steps: Sequence[str], *, commits: Sequence[str]
+    connection: sqlite3.Connection,
+    path: str,
+    version: int,
+    steps: Sequence[str],
+    *,
+    commits: Sequence[str],
+    complete: Callable[[str], None],
 ) -> None:
     """Bring a database of an older version to the newest. The old one stays beside it, as `<file>.schema-<version>`, and so do the
-    files of its commit log, which are `commits`: what it lacks is there.
+    files of its commit log, which are `commits`: what it lacks is there. `complete` brings what blocks refer to into a copy.
     """
     if version == len(steps):
         return
@@ -121,7 +128,9 @@ def upgrade(
         for file in commits if version >= WITH_COMMIT_LOG else ():
             if os.path.exists(file):
                 _copy_file(file, file + suffix)
-        _copy(connection, path + suffix)  # last: who finds it finds all of it
+        _copy(
+            connection, path + suffix, complete if version >= WITH_SENT else None
+        )  # last: who finds it finds all of it
     run_steps(connection, version, steps)
 
 
@@ -135,12 +144,14 @@ def run_steps(connection: sqlite3.Connection, version: int, steps: Sequence[str]
         connection.execute("COMMIT")
 
 
-def _copy(connection: sqlite3.Connection, copy: str) -> None:
+def _copy(connection: sqlite3.Connection, copy: str, complete: Callable[[str], None] | None) -> None:
     """A copy under its final name is a whole one."""
     part = copy + ".part"
     if os.path.exists(part):
         os.unlink(part)
     connection.execute("VACUUM INTO ?", (part,))
+    if complete is not None:
+        complete(part)
     publish(part, copy)
 
 

@@ -220,3 +220,14 @@ CREATE TABLE block_group (
 
 -- A version that does not know of them would leave out their messages at a start, and must not open the database.
 SELECT 1;
+
+-- step 10: what was sent in blocks stays in the commit log
+
+-- `segment`: the number of the segment that holds contents and bodies (see sent.py); `extents`: JSON, where in it, of one part after the
+-- other: where its contents begin, how many bytes they have, and how many the bodies that follow; `sent_bytes`: all of them. NULL: what was
+-- sent is in block_content.
+ALTER TABLE block ADD COLUMN segment INTEGER;
+ALTER TABLE block ADD COLUMN extents TEXT;
+ALTER TABLE block ADD COLUMN sent_bytes INTEGER;
+
+CREATE INDEX block_segment ON block (segment, sent_bytes) WHERE segment IS NOT NULL;

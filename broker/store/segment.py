@@ -11,21 +11,30 @@ from typing import Final
 
 from broker.store.base import CommitFailed, CommitUncertain
 
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+SEGMENT_BYTES: Final = 16 * 1024 * 1024
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PIECE_BYTES: Final = 256 * 1024  # not much: commits wait behind it for the disk
 
 
 class Segment:
-    """An empty one. `synced`: what is written is on disk when `write` returns. Written by one thread at a time."""
+    """One without records. `synced`: what is written is on disk when `write` returns. Written by one thread at a time.
 
-    def __init__(self, path: str, *, synced: bool) -> None:
+    `empty`: what the file holds goes; else it is written over.
+    """
+
+    def __init__(self, path: str, *, synced: bool, empty: bool = True) -> None:
         self.path = path
-        self.size = 0  # of the file
-        self.newest = 0  # the number of its last record
+        self.first = 0  # the numbers of its first record, and of its last
+        self.newest = 0
         self._synced = synced
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_DSYNC if synced else 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if empty else 0) | (os.O_DSYNC if synced else 0)
         self._file = os.open(path, flags, 0o600)
-        os.fsync(self._file)  # what was in it must not come back
+        try:
+            self.size = os.fstat(self._file).st_size
+            os.fsync(self._file)  # what was in it must not come back
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def write(self, record: bytes, offset: int) -> None:
         """Write all of a record. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
@@ -36,7 +45,7 @@ class Segment:
                 left, at = left[written:], at + written
         except OSError as error:
             text = f"{self.path}: {error.strerror}"
-            if error.errno not in _NO_ROOM:
+            if error.errno not in NO_ROOM:
                 raise CommitUncertain(f"{text}; it is unknown whether the last batch is on disk") from error
             try:
                 self.cut(offset)
@@ -54,6 +63,10 @@ class Segment:
         except OSError:
             return False
         return True
+
+    def for_reading(self) -> int:
+        """Another descriptor of the file. Raises OSError."""
+        return os.dup(self._file)
 
     def cut(self, size: int) -> None:
         """Let go of what lies beyond. Raises OSError."""

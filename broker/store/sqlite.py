@@ -13,7 +13,8 @@ from typing import Final
 from broker.store import schema
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.batch import Batch, merged
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import CommitLog
+from broker.store.commit_records import read_commits
 from broker.store.database import BUSY_TIMEOUT_MS, Database
 from broker.store.directory import DATABASE_NAME, MEMORY, SEGMENT_NAMES, Directory
 from broker.store.flusher import Flusher
@@ -69,11 +70,18 @@ class SqliteStore(SqliteReads):
         recovered = self._bring_in_commits(database)
         self._flusher = Flusher(recovered.batch_number, database.apply, database.sync)
         self._commits = CommitLog(
-            path, recovered.secret, self._flusher, synced=synced, has_space=database.has_space_to_spare
+            path,
+            recovered.secret,
+            self._flusher,
+            database.sent,
+            synced=synced,
+            # With `normal`, SQLite's checkpoints would make blocks durable whose contents, in the commit log, are not.
+            stays=self._synchronous != "normal",
+            has_space=database.has_space_to_spare,
         )
         database.give_way = self._commits.shrink
         self._directory.sync()
-        self._open_readers(self._directory.database, BUSY_TIMEOUT_MS, self._flusher.until_flushed)
+        self._open_readers(self._directory.database, BUSY_TIMEOUT_MS, self._flusher.until_flushed, database.sent)
         return recovered
 
     def _bring_in_commits(self, database: Database) -> Recovered:
@@ -84,10 +92,13 @@ class SqliteStore(SqliteReads):
         beyond = commits.beyond(number)
         if beyond is not None and self._synchronous == "full":
             names = " and ".join(SEGMENT_NAMES)
+            way_out = f"to go on with what the database holds, remove {names}"
+            if database.sent.log_in_use:
+                way_out = "what was sent of messages that wait is in them, too"
             raise StoreUnusable(
                 f"{self._directory.path}: {names} hold batch {beyond}, but not all between it and batch {number}, the last one in"
                 f" {DATABASE_NAME}: one of these files is damaged, or from another time; they were left as they are"
-                f" (to go on with what the database holds, remove {names})"
+                f" ({way_out})"
             )
         late = commits.after(number)
         if late:

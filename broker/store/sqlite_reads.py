@@ -19,6 +19,7 @@ import orjson
 
 from broker.store import read_statements as sql
 from broker.store import schema
+from broker.store.backup import bring_in_sent
 from broker.store.base import AcceptedPage, Page, StoreError
 from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import DeduplicationRow
@@ -35,6 +36,7 @@ from broker.store.pages import (
     PageCursor,
     Values,
 )
+from broker.store.sent import Sent
 
 _CACHE_KB: Final = 8192
 _CLOSE_TIMEOUT_S: Final = 5.0
@@ -44,6 +46,8 @@ _ALL_BYTES: Final = 1 << 62
 class _ReadConnection(sqlite3.Connection):
     """A connection that reads pages as such, and that another thread can wait for to be closed."""
 
+    sent: Sent
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.closed = threading.Event()
@@ -51,9 +55,7 @@ class _ReadConnection(sqlite3.Connection):
     def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
         if not isinstance(values, Values):
             return super().execute(statement, values)
-        cursor = self.cursor(values.cursor)
-        cursor.values = values
-        return cursor.execute(statement, values)
+        return self.cursor(values.cursor).run(statement, values, self.sent)
 
     def close(self) -> None:
         super().close()
@@ -68,10 +70,12 @@ class _Reader:
         path: str,
         busy_timeout_ms: int,
         ready: Callable[[int | None], Awaitable[None]],
+        sent: Sent,
         *,
         query_only: bool = True,
     ) -> None:
         self._path = path
+        self._sent = sent
         self._ready = ready
         self._busy_timeout_ms = busy_timeout_ms
         self._query_only = query_only
@@ -109,6 +113,7 @@ class _Reader:
 
     def _make(self, *arguments: Any, **options: Any) -> _ReadConnection:
         self._raw = _ReadConnection(*arguments, **options)
+        self._raw.sent = self._sent
         return self._raw
 
     def close(self) -> None:
@@ -136,11 +141,17 @@ class SqliteReads:
         self._administration: _Reader | None = None
         self._backups: _Reader | None = None
 
-    def _open_readers(self, path: str, busy_timeout_ms: int, ready: Callable[[int | None], Awaitable[None]]) -> None:
-        """`ready` returns when everything up to that batch (None: all that is committed) can be read; it may raise StoreError."""
-        self._pages = _Reader(path, busy_timeout_ms, ready)
-        self._administration = _Reader(path, busy_timeout_ms, ready)
-        self._backups = _Reader(path, busy_timeout_ms, ready, query_only=False)
+    def _open_readers(
+        self, path: str, busy_timeout_ms: int, ready: Callable[[int | None], Awaitable[None]], sent: Sent
+    ) -> None:
+        """`ready` returns when everything up to that batch (None: all that is committed) can be read; it may raise StoreError.
+
+        `sent`: what blocks refer to.
+        """
+        self._sent = sent
+        self._pages = _Reader(path, busy_timeout_ms, ready, sent)
+        self._administration = _Reader(path, busy_timeout_ms, ready, sent)
+        self._backups = _Reader(path, busy_timeout_ms, ready, sent, query_only=False)
 
     def _close_readers(self) -> None:
         for reader in (self._pages, self._administration, self._backups):
@@ -293,7 +304,9 @@ class SqliteReads:
         part = await asyncio.to_thread(schema.name_for_part, path)
         try:
             # One read transaction. The copy has no unused pages.
-            await self._backups.fetch("VACUUM INTO ?", (part,))
+            with self._sent.pinned():
+                await self._backups.fetch("VACUUM INTO ?", (part,))
+                await asyncio.to_thread(bring_in_sent, part, self._sent)
             await asyncio.to_thread(schema.publish, part, path)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror}") from error

@@ -20,6 +20,7 @@ from broker.store.block_writer import BlockWriter
 from broker.store.changes import LANE_READY, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import unpack_counters
 from broker.store.entries import rows_of
+from broker.store.sent import Sent
 from broker.store.stretches import BLOCK_SIZE, Stretches
 
 _SLICE_S: Final = 0.003
@@ -43,18 +44,28 @@ _UNCERTAIN: Final = frozenset(
 class Writer:
     """The one connection that writes, used by one thread at a time.
 
-    `synced`: what must be durable waits for the disk. `arrange`: which messages of a batch get rows, and which make blocks.
+    `sent`: what blocks refer to. `synced`: what must be durable waits for the disk; `mindful`: what frees files does, at least.
+    `arrange`: which messages of a batch get rows, and which make blocks.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, path: str, *, synced: bool, arrange: Arrangement = arranged
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        sent: Sent,
+        *,
+        synced: bool,
+        mindful: bool,
+        arrange: Arrangement = arranged,
     ) -> None:
         self.connection = connection
         self._path = path
         self._synced = synced
+        self._mindful = mindful
         self._stretches = Stretches()
         self._log = BatchLog()
-        self._blocks = BlockWriter(connection)
+        self._sent = sent
+        self._blocks = BlockWriter(connection, sent)
         self._arrange = arrange
 
     def recover(self) -> Recovered:
@@ -73,7 +84,13 @@ class Writer:
 
     def grant(self, count: int) -> range:
         """The next `count` sequence numbers, durably taken, with everything before."""
-        with self._durably(), self._transaction():
+        if not self._synced:
+            return self._grant(count)
+        with self._durably():
+            return self._grant(count)
+
+    def _grant(self, count: int) -> range:
+        with self._transaction():
             ((newest,),) = self.connection.execute(sql.GRANT, (count,)).fetchall()
         return range(newest - count + 1, newest + 1)
 
@@ -82,8 +99,11 @@ class Writer:
 
         It takes a change: SQLite does not sync for a transaction that leaves every page as it was.
         """
-        if self._synced:
-            self.grant(1)
+        transactions = self._sent.transactions
+        if self._synced or (self._mindful and self._sent.in_use):
+            with self._durably():
+                self._grant(1)
+        self._sent.synced(transactions)
 
     def apply(self, batch: Batch) -> None:
         """Write a batch. Raises CommitFailed when nothing of it remains, CommitUncertain when that is not known."""
@@ -95,7 +115,7 @@ class Writer:
                 self._put(sql.PUT_COUNTERS, self._log.older_than(batch))
                 self.connection.execute(sql.DELETE_BATCHES, (batch.number,))
         self._log.committed(batch, emptied=full)
-        self._blocks.committed(batch)
+        self._blocks.committed(batch.dropped)
 
     def _write(self, batch: Batch) -> None:
         deleted = self._blocks.take_out(batch, self._put_messages)
@@ -153,7 +173,14 @@ class Writer:
             more = self._clear_some()
             while more and process_time_s() < until_s:
                 more = self._clear_some()
+        self._blocks.committed()
         return more
+
+    def move_slice(self, segment: int) -> None:
+        """Bring some of what blocks refer to in a segment into the database."""
+        with self._transaction():
+            self._blocks.move_some(segment, _SLICE_BLOCKS)
+        self._blocks.committed()
 
     def _clear_some(self) -> bool:
         """Clear a few rows, or some thousands of entries; whether there was anything to clear."""
@@ -192,9 +219,6 @@ class Writer:
     @contextmanager
     def _durably(self) -> Iterator[None]:
         """The transaction in here ends with a sync of SQLite's log, and so of every transaction that is in it."""
-        if not self._synced:
-            yield
-            return
         if self.connection.in_transaction:
             raise CommitUncertain(f"{self._path}: an earlier transaction has not ended")
         self.connection.execute("PRAGMA synchronous = FULL")
@@ -208,6 +232,7 @@ class Writer:
     def _transaction(self) -> Iterator[None]:
         with self._failing():
             self.connection.execute(sql.BEGIN)
+            self._blocks.begin()
             yield
         with self._failing(committing=True):
             self.connection.execute(sql.COMMIT)

@@ -107,7 +107,9 @@ DELETE_MESSAGE: Final = _delete("message", "id")
 DELETE_BODY: Final = _delete("body", "id")
 DELETE_LEASE: Final = _delete("lease", "id")
 PUT_BLOCK: Final = _put(
-    "block", "id, queue, last, stretch, taken, heads, group_names, members", empty_is_null="group_names"
+    "block",
+    "id, queue, last, stretch, taken, heads, group_names, members, segment, extents, sent_bytes",
+    empty_is_null="group_names",
 )
 PUT_BLOCK_CONTENT: Final = _put("block_content", "id, contents, bodies")
 TAKE_FROM_BLOCK: Final = _change("block", ("taken",))
@@ -131,7 +133,8 @@ DELETE_BLOCK_CONTENT: Final = _delete("block_content", "id")
 # The blocks that any message of some spans may be in, as one row: (queue, first id, last id) of each span as JSON. A queue's blocks
 # do not overlap, so the last that a span may touch is the first that does not end before the span does.
 BLOCKS_OF: Final = """
-SELECT json_group_array(json_array(k.id, k.queue, k.last, k.stretch, length(k.taken), json(k.group_names))),
+SELECT json_group_array(json_array(k.id, k.queue, k.last, k.stretch, length(k.taken), json(k.group_names),
+           k.segment, json(k.extents))),
        CAST(group_concat(CAST(k.taken AS TEXT), '') AS BLOB), CAST(group_concat(CAST(k.heads AS TEXT), '') AS BLOB),
        CAST(group_concat(CAST(k.members AS TEXT), '') AS BLOB)
 FROM block AS k WHERE k.id IN (
@@ -143,6 +146,15 @@ FROM block AS k WHERE k.id IN (
 """
 # What was sent of some blocks: (id, contents, bodies) of each.
 CONTENT_OF_BLOCKS: Final = "SELECT id, contents, bodies FROM block_content WHERE id IN (SELECT value FROM json_each(?))"
+# What blocks refer to: (segment, bytes).
+REFERRED: Final = "SELECT segment, sum(sent_bytes) FROM block WHERE segment IS NOT NULL GROUP BY segment"
+SEGMENTS_REFERRED: Final = "SELECT DISTINCT segment FROM block WHERE segment IS NOT NULL"
+# Some of the blocks that refer to a segment: (id, extents).
+BLOCKS_IN_SEGMENT: Final = "SELECT id, extents FROM block INDEXED BY block_segment WHERE segment = ? LIMIT ?"
+# These blocks have what was sent in block_content from now on.
+MOVED_FROM_SEGMENT: Final = (
+    "UPDATE block SET segment = NULL, extents = NULL, sent_bytes = NULL WHERE id IN (SELECT value FROM json_each(?))"
+)
 # Of some queues, those that have no block.
 WITHOUT_BLOCKS: Final = (
     "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM block WHERE block.queue = json_each.value)"
@@ -193,7 +205,8 @@ SELECT queue FROM found WHERE queue IS NOT NULL
 NEXT_DROPPED: Final = "SELECT queue FROM dropped LIMIT 1"
 DROPPED_IDS: Final = "SELECT id FROM message INDEXED BY message_place WHERE queue = ? LIMIT ?"
 DROPPED_BLOCKS: Final = (
-    "SELECT id, stretch, group_names IS NOT NULL FROM block INDEXED BY block_place WHERE queue = ? LIMIT ?"
+    "SELECT id, stretch, group_names IS NOT NULL, segment, sent_bytes"
+    " FROM block INDEXED BY block_place WHERE queue = ? LIMIT ?"
 )
 CLEARED_GENERATION: Final = "DELETE FROM dropped WHERE queue = ?"
 NEXT_FORGOTTEN: Final = "SELECT queue, up_to FROM forgotten LIMIT 1"

@@ -1,8 +1,9 @@
-"""Kill a loaded broker again and again, and count: `python -m tests.crash.run --rounds 100 [--seed 1]`.
+"""Kill a loaded broker again and again, and count: `python -m tests.crash.run --rounds 100 [--seed 1] [--small]`.
 
 Each round: load until SIGKILL at a random moment, start again on the same data, repeat deduplication IDs, move the clock past every
 timeout and retry, drain, and hold what is found against what was acknowledged: of queues (history.py), of topics
-(topic_history.py) and of queues that a function works on (work_history.py). Exit code 1 if any promise was broken.
+(topic_history.py) and of queues that a function works on (work_history.py). Exit code 1 if any promise was broken. `--small`: the
+broker of small.py.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tests.crash.work import Work, WorkLoad
 from tests.crash.work_history import WorkHistory
 
 _BROKER = "broker.cli"
+_SMALL = "tests.crash.small"
 _PAST_EVERY_TIMEOUT_S = 120
 _SHORTEST_S, _LONGEST_S = 0.1, 1.2
 _KILLED_AGAIN = 1 / 3  # of the rounds: while the clock moves and endpoints are sent what waits for them
@@ -152,12 +154,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--small", action="store_true", help="a broker with small windows and files")
     arguments = parser.parse_args()
-    report = asyncio.run(run(arguments.rounds, arguments.seed))
+    report = asyncio.run(run(arguments.rounds, arguments.seed, module=_SMALL if arguments.small else _BROKER))
     for violation in report.violations[:20]:
         print(violation)
+    about = f"seed {arguments.seed}{', small windows and files' if arguments.small else ''}"
     print(
-        f"{arguments.rounds} rounds of SIGKILL (seed {arguments.seed}): {report.acknowledged} operations acknowledged, "
+        f"{arguments.rounds} rounds of SIGKILL ({about}): {report.acknowledged} operations acknowledged, "
         f"{report.topics.acknowledged} of them on topics, {report.refused} deliveries refused at first, "
         f"{report.work.times_processed} times that a function processed a message, {report.work.times_again} of them again, "
         f"{report.work.processes} processes of its ended with their broker, "

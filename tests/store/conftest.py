@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.store.commit_log import CommitLog
+from broker.store.sent import Sent
 from tests.store.inside import SECRET, Behind
 
 
@@ -16,6 +17,6 @@ def behind() -> Behind:
 
 @pytest.fixture
 def log(tmp_path: Path, behind: Behind) -> Iterator[CommitLog]:
-    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    log = CommitLog(str(tmp_path), SECRET, behind, Sent(str(tmp_path)), stays=False, synced=True)
     yield log
     log.close(discard=False)

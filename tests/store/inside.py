@@ -8,7 +8,7 @@ from typing import Final
 from broker.store.base import Store
 from broker.store.batch import Batch
 from broker.store.changes import MessageRow
-from broker.store.commit_log import read_commits
+from broker.store.commit_records import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message
 

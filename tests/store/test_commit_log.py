@@ -10,13 +10,15 @@ import msgspec
 import pytest
 
 from benchmarks.raw_writer import PARTS
-from broker.store import commit_log
+from broker.store import commit_log, commit_records
 from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow, MoveRow
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import CommitLog
+from broker.store.commit_records import read_commits
 from broker.store.directory import SEGMENT_NAMES
 from broker.store.new_blocks import MESSAGE_BYTES_MAX
+from broker.store.sent import Sent
 from tests.store.conformance import accept, counters, entry, lease, message
 from tests.store.inside import SECRET, Behind, numbers, sends
 
@@ -63,7 +65,7 @@ def test_what_an_earlier_version_wrote_is_read() -> None:
     expected.set_counters(counters(1))
     for row in rows:
         accept(expected, row)
-    assert contents(commit_log._batch(7, record)) == contents(expected)
+    assert contents(commit_records._batch(7, record)) == contents(expected)
 
 
 def test_a_body_that_several_queues_got_is_written_once(log: CommitLog, tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_a_log_of_another_store_is_nothing(log: CommitLog, tmp_path: Path) -> No
 
 def test_a_new_log_is_empty(log: CommitLog, tmp_path: Path, behind: Behind) -> None:
     log.append(sends(1))
-    CommitLog(str(tmp_path), SECRET, behind, synced=False).close(discard=False)
+    CommitLog(str(tmp_path), SECRET, behind, Sent(str(tmp_path)), stays=False, synced=False).close(discard=False)
     assert numbers(tmp_path) == []
 
 

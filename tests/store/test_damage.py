@@ -12,7 +12,7 @@ import pytest
 from broker.store import schema, sqlite_reads
 from broker.store.base import CommitUncertain, StoreError, StoreUnusable
 from broker.store.batch import Batch
-from broker.store.commit_log import read_commits
+from broker.store.commit_records import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message, present, read
 

@@ -16,9 +16,11 @@ import pytest
 from broker.store import commit_log, database
 from broker.store.base import CommitFailed, CommitUncertain, StoreError, StoreUnusable
 from broker.store.batch import Batch
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import CommitLog
+from broker.store.commit_records import read_commits
 from broker.store.database import Database
 from broker.store.directory import SEGMENT_NAMES, Directory
+from broker.store.sent import Sent
 from broker.store.sqlite import SqliteStore
 from broker.store.sqlite_writer import Writer
 from tests.store.conformance import counters, message, present
@@ -280,7 +282,7 @@ def test_a_directory_whose_commit_log_cannot_be_brought_in_is_refused_and_kept(
 def test_a_commit_log_with_a_gap_is_refused_and_kept(store: SqliteStore, directory: Path) -> None:
     secret = store.recover().secret
     store.close()
-    log = CommitLog(str(directory), secret, Behind(), synced=False)
+    log = CommitLog(str(directory), secret, Behind(), Sent(str(directory)), stays=False, synced=False)
     log.append(sends(3, 5))
     log.close(discard=False)
     with pytest.raises(StoreUnusable, match=r"hold batch 3, but not all between it and batch 1"):
@@ -396,7 +398,8 @@ CHILD = """
 import sys
 import threading
 from broker.store.batch import Batch
-from broker.store.commit_log import CommitLog, read_commits
+from broker.store.commit_log import CommitLog
+from broker.store.commit_records import read_commits
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import message
 store = SqliteStore(sys.argv[1])

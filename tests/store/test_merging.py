@@ -14,6 +14,7 @@ from broker.store import schema
 from broker.store.batch import Batch, merged
 from broker.store.changes import LANE_LATER, CounterRow, MoveRow
 from broker.store.entries import DIGEST_BYTES, entry_at
+from broker.store.sent import Sent
 from broker.store.sqlite_writer import Writer
 from tests.core.dict_store import DictStore
 from tests.store.conformance import lease, message
@@ -76,7 +77,7 @@ def database(batches: list[Batch]) -> dict[str, list[Any]]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     with closing(connection):
         schema.create(connection, b"s" * 32, schema.released_steps())
-        writer = Writer(connection, ":memory:", synced=False)
+        writer = Writer(connection, ":memory:", Sent("."), synced=False, mindful=False)
         for batch in batches:
             writer.apply(batch)
         columns = {
@@ -94,7 +95,7 @@ def database(batches: list[Batch]) -> dict[str, list[Any]]:
             )
             for place in range(len(digests) // DIGEST_BYTES)
         ]
-        recovered = Writer(connection, ":memory:", synced=False).recover()
+        recovered = Writer(connection, ":memory:", Sent("."), synced=False, mindful=False).recover()
         return {
             **rows,
             "accepted": accepted,

@@ -15,6 +15,7 @@ import pytest
 from broker.store import commit_log
 from broker.store.commit_log import CommitLog
 from broker.store.directory import SEGMENT_NAMES, Directory
+from broker.store.sent import Sent
 from broker.store.sqlite import SqliteStore
 from tests.store.inside import SECRET, Behind, numbers, sends
 
@@ -38,7 +39,7 @@ def sizes(directory: Path) -> list[int]:
 
 def lengthened(log: CommitLog) -> bool:
     """Wait for the thread that makes a segment longer; whether there was one."""
-    thread = log._lengthening
+    thread = log._preparing
     if thread is not None:
         thread.join()
     return thread is not None
@@ -100,7 +101,9 @@ def test_both_segments_get_their_full_length_before_records_need_it(
 def test_without_space_to_spare_or_without_waiting_for_the_disk_segments_grow_with_their_records(
     tmp_path: Path, behind: Behind, synced: bool, has_space: bool
 ) -> None:
-    log = CommitLog(str(tmp_path), SECRET, behind, synced=synced, has_space=lambda: has_space)
+    log = CommitLog(
+        str(tmp_path), SECRET, behind, Sent(str(tmp_path)), stays=False, synced=synced, has_space=lambda: has_space
+    )
     assert sizes(tmp_path) == [0, 0]
     written = sum(log.append(sends(number, b"x" * 900)) for number in range(1, 10))
     lengthened(log)
@@ -165,7 +168,7 @@ def test_a_segment_that_was_given_back_gets_its_length_by_records_alone(
     assert log.shrink()
     log.append(sends(3, b"x" * 900))
     log._gives_way = False
-    log._lengthen(log._segments[1])  # what was under way, perhaps
+    log._prepare()  # what was under way, perhaps
     lengthened(log)
     assert sizes(tmp_path) == [4_000, 0]
 
@@ -184,7 +187,7 @@ def test_a_record_waits_for_the_piece_that_is_being_written_where_it_belongs_and
 def test_closing_waits_for_the_piece_that_is_being_written_and_for_no_other(
     tmp_path: Path, behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = CommitLog(str(tmp_path), SECRET, behind, synced=True)
+    log = CommitLog(str(tmp_path), SECRET, behind, Sent(str(tmp_path)), stays=False, synced=True)
     held = Held(monkeypatch)
     for number in (1, 2):
         log.append(sends(number, b"x" * 1_200))
@@ -196,12 +199,12 @@ def test_nothing_but_records_goes_into_the_segment_in_use(
     log: CommitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit_log, "_FEW_BYTES", 100_000)  # not of itself
-    first, other = log._segments
     log.append(sends(1, b"x" * 3_000))
-    log._lengthen(first)
-    assert sizes(tmp_path) == [4_000, 0]
-    written = log.append(sends(2, b"x" * 17_500))  # which takes the other, before it has its length
-    log._gives_way = False
-    log._lengthen(other)
+    held = Held(monkeypatch)
+    preparing = threading.Thread(target=log._prepare)
+    preparing.start()
+    held.keeps_waiting(lambda: log.append(sends(2, b"x" * 17_500)))  # which takes the other, before it has its length
+    preparing.join()
+    written = log._offset
     assert sizes(tmp_path) == [4_000, written]
     assert numbers(tmp_path) == [1, 2]

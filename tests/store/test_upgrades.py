@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import astuple
 
-from broker.store import commit_log, schema
+from broker.store import commit_records, schema
 from broker.store.backup import backup_directory
 from broker.store.base import Recovered
 from broker.store.batch import Batch
@@ -91,9 +91,9 @@ def fourth_version(directory: Path) -> Path:
     connection.execute("INSERT INTO deduplication VALUES (1, 5, ?, 100, 'id-5')", (ENTRIES[0].digest,))
     connection.close()
     record = msgspec.msgpack.encode([5_000, [message(6)], [], [], [], [], [ENTRIES[1]], {}, [], []])
-    head = commit_log._HEAD.pack(1, len(record))
+    head = commit_records._HEAD.pack(1, len(record))
     checksum = zlib.crc32(record, zlib.crc32(head, zlib.crc32(SECRET)))
-    (directory / "pombo.commits.0").write_bytes(commit_log._CHECKSUM.pack(checksum) + head + record)
+    (directory / "pombo.commits.0").write_bytes(commit_records._CHECKSUM.pack(checksum) + head + record)
     return directory
 
 
@@ -141,7 +141,7 @@ def test_blocks_of_before_have_no_groups(directory: Path) -> None:
     rows = [message(n) for n in range(1, 65)]
     (block,) = packed(rows)
     connection.execute("INSERT INTO block VALUES (1, 1, 64, 1, ?, ?)", (bytes(64), block.heads))
-    connection.execute("INSERT INTO block_content VALUES (1, ?, ?)", (block.contents, block.bodies))
+    connection.execute("INSERT INTO block_content VALUES (1, ?, ?)", block.sent)
     connection.execute("INSERT INTO message VALUES (65, 1, 0, 65, 1, 'g', 1065, x'01')")
     connection.execute("INSERT INTO body VALUES (65, x'02')")
     store, _ = opened(directory, connection)
