@@ -170,9 +170,10 @@ class CommitLog:
         """Another file for a segment that blocks refer to. Raises CommitFailed; then the segment is what it was."""
         segment: Segment | None = None
         try:
-            segment = Segment(self._sent.spare_path, synced=self._synced, empty=not self._sent.has_spare)
+            path, is_free = self._sent.take_spare()
+            segment = Segment(path, synced=self._synced, empty=not is_free)
             self._names_are_durable = False
-            self._sent.keep(kept.first, kept.path, self._sent.spare_path)
+            self._sent.keep(kept.first, kept.path, path)
         except OSError as error:
             if segment is not None:
                 segment.close()
@@ -259,4 +260,4 @@ class CommitLog:
             elif discard:
                 os.unlink(segment.path)
         if discard:
-            self._sent.drop_spare()
+            self._sent.tidy()

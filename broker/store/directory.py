@@ -15,7 +15,8 @@ from broker.store.base import StoreUnusable
 MEMORY: Final = ":memory:"
 DATABASE_NAME: Final = "pombo.db"
 SEGMENT_NAMES: Final = ("pombo.commits.0", "pombo.commits.1")  # of the commit log
-SPARE_NAME: Final = "pombo.commits.spare"  # takes the place of one that is kept
+SPARE_NAME: Final = "pombo.commits.spare"  # free
+NEXT_NAME: Final = "pombo.commits.next"  # about to take the place of one that is kept
 KEPT_PREFIX: Final = "pombo.sent."  # and the number of a segment that blocks refer to
 PIN_NAME: Final = "pombo.pin"  # locked by whoever copies the database
 LOCK_NAME: Final = "pombo.lock"

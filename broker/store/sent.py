@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from broker.store.base import StoreError
-from broker.store.directory import KEPT_PREFIX, PIN_NAME, SPARE_NAME, sync_path
+from broker.store.directory import KEPT_PREFIX, NEXT_NAME, PIN_NAME, SPARE_NAME, sync_path
 from broker.store.new_blocks import Extent
 from broker.store.segment import SEGMENT_BYTES, Segment
 
@@ -80,8 +80,7 @@ class Sent:
         for number in self._kept if synced else ():
             sync_path(self.path_of(number))
         if not self._spare:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.spare_path)  # an earlier process's
+            self.tidy()
 
     def hold(self, number: int, segment: Segment) -> None:
         """Blocks will refer to this segment. Raises OSError."""
@@ -104,29 +103,36 @@ class Sent:
                 os.unlink(path)
             else:
                 os.replace(other, path)  # at no moment is there none of this name
-                self._spare = False
             self._kept.add(number)
             self._touched.setdefault(number, self._turns)
             self._close(number)
 
-    @property
-    def spare_path(self) -> str:
-        """Of a file that is to be written over next."""
-        return self._path(SPARE_NAME)
-
-    @property
-    def has_spare(self) -> bool:
-        """Whether it is there."""
-        return self._spare
+    def take_spare(self) -> tuple[str, bool]:
+        """The path of a file that is about to take another's place, and whether it is a free one; else it is to be made."""
+        path = self._path(NEXT_NAME)
+        with self._lock:
+            spare = self._spare
+            if spare:
+                os.rename(self._path(SPARE_NAME), path)
+                self._spare = False
+        return path, spare
 
     def drop_spare(self) -> bool:
         """Give its space back; whether there was one. Raises OSError."""
         with self._lock:
             spare = self._spare
             if spare:
-                os.unlink(self.spare_path)
+                os.unlink(self._path(SPARE_NAME))
                 self._spare = False
         return spare
+
+    def tidy(self) -> None:
+        """Leave nothing behind that nobody needs. Raises OSError."""
+        with self._lock:
+            self._spare = False
+            for name in (NEXT_NAME, SPARE_NAME):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._path(name))
 
     def path_of(self, number: int) -> str:
         """Of a segment's file, or what it is when it is kept."""
@@ -243,7 +249,7 @@ class Sent:
         if self._spare:
             os.unlink(path)
         else:
-            os.rename(path, self.spare_path)
+            os.rename(path, self._path(SPARE_NAME))
             self._spare = True
 
     @property

@@ -12,7 +12,8 @@ import pytest
 from broker.store import commit_log, schema, sent
 from broker.store.backup import backup_directory
 from broker.store.base import CommitFailed, StoreError, StoreUnusable
-from broker.store.directory import KEPT_PREFIX, PIN_NAME, SEGMENT_NAMES, SPARE_NAME
+from broker.store.batch import Batch
+from broker.store.directory import KEPT_PREFIX, NEXT_NAME, PIN_NAME, SEGMENT_NAMES, SPARE_NAME
 from broker.store.segment import Segment
 from broker.store.sent import AT_REST_TURNS, Sent
 from broker.store.sqlite import SqliteStore
@@ -158,6 +159,35 @@ def test_a_thread_that_prepares_meets_one_that_goes_on(
     monkeypatch.setattr(flusher, "make_durable", and_prepare)
     leave_many(commit, 120, first=121)
     assert bodies(store) == expected(*range(1, 241))
+
+
+def test_a_file_that_becomes_free_is_not_taken_for_one_that_was_just_made(
+    store: SqliteStore, directory: Path, commit: Commits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    leave_many(commit, 180)
+    assert store._database is not None
+    keep = store._database.sent.keep
+
+    def keep_while_another_becomes_free(number: int, path: str, other: str | None) -> None:
+        monkeypatch.setattr(store._database.sent, "keep", keep)
+        commits_beside(store, delete(*range(1, 61)))
+        keep(number, path, other)
+
+    def commits_beside(store: SqliteStore, fill: Callable[[Any], object]) -> None:
+        batch = Batch(commit.number)  # as a flush would: that of the batch before is over
+        fill(batch)
+        assert store._database is not None
+        store._database.apply(batch)
+        store._database.sync()
+
+    monkeypatch.setattr(store._database.sent, "keep", keep_while_another_becomes_free)
+    leave_many(commit, 60, first=181)
+    assert (directory / SPARE_NAME).exists()
+    shutil.copytree(directory, tmp_path / "killed")
+    killed = SqliteStore(str(tmp_path / "killed"))
+    killed.open()
+    assert bodies(killed) == bodies(store) == expected(*range(61, 241))
+    killed.close()
 
 
 def test_what_is_leased_gets_rows(store: SqliteStore, commit: Commits) -> None:
@@ -461,7 +491,7 @@ class Refused:
         monkeypatch.setattr(os, name, self._refuse)
 
     def _refuse(self, *arguments: Any, **others: Any) -> Any:
-        if any(os.path.basename(str(path)) in (SPARE_NAME, *SEGMENT_NAMES) for path in arguments[:2]):
+        if any(os.path.basename(str(path)) in (NEXT_NAME, SPARE_NAME, *SEGMENT_NAMES) for path in arguments[:2]):
             raise OSError(errno.ENOSPC, "No space left on device")
         return self._function(*arguments, **others)
 
