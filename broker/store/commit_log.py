@@ -197,10 +197,13 @@ class CommitLog:
         with self._turn:
             other = self._segments[1 - self._current]
             large = other.size >= _WORTH_SHRINKING_BYTES and self._database.is_durable(other.newest)
-            if large and self._sent.release(other.first):
-                other.cut(0)
-            elif not self._sent.drop_spare():
-                return False
+            try:
+                if large and self._sent.release(other.first):
+                    other.cut(0)
+                elif not self._sent.drop_spare():
+                    return False
+            except OSError:
+                return False  # no room was made
             self._lengthens = False
             return True
 
@@ -255,9 +258,9 @@ class CommitLog:
         segments, self._segments = self._segments, []
         for segment in segments:
             segment.close()
-            if discard and self._sent.refers_to(segment.first):
-                self._sent.keep(segment.first, segment.path, None)
-            elif discard:
+            if discard and self._sent.release(segment.first):
                 os.unlink(segment.path)
+            elif discard:
+                self._sent.keep(segment.first, segment.path, None)
         if discard:
             self._sent.tidy()

@@ -19,7 +19,7 @@ from broker.store.backup import bring_in_sent
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.batch import Batch
 from broker.store.commit_records import open_segments
-from broker.store.directory import Directory
+from broker.store.directory import KEPT_PREFIX, Directory
 from broker.store.sent import Sent
 from broker.store.sqlite_writer import Writer
 from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
@@ -66,6 +66,11 @@ class Database:
         try:
             self._configure(new=version == 0)
             if version == 0:
+                if self.sent.is_without_database():
+                    raise StoreUnusable(
+                        f"{directory.path} holds what was sent to a database that is not there ({KEPT_PREFIX}…);"
+                        " it was left as it is"
+                    )
                 schema.create(self.connection, Chance().secret(32), steps)
                 directory.sync()
             else:
@@ -146,7 +151,9 @@ class Database:
             return False
         try:
             self.with_room(partial(self._writer.move_slice, segment), frees=False)
-        except (CommitFailed, CommitUncertain):
+        except CommitFailed:
+            return False  # what is wrong is of no concern to a flush that can do without
+        except CommitUncertain:
             raise
         except StoreError:  # it cannot be read; whoever asks for its messages will be told
             self.sent.leave(segment)

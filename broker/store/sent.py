@@ -15,11 +15,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from broker.store.base import StoreError
+from broker.store.base import CommitFailed, StoreError
 from broker.store.directory import KEPT_PREFIX, NEXT_NAME, PIN_NAME, SPARE_NAME, sync_path
 from broker.store.new_blocks import Extent
 from broker.store.segment import SEGMENT_BYTES, Segment
 
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # errors: another attempt may succeed
 SPARSE: Final = 3  # a segment of which less than one byte in so many is referred to keeps the space of all
 AT_REST_TURNS: Final = 4
 
@@ -64,18 +65,23 @@ class Sent:
             if name.startswith(KEPT_PREFIX) and digits.isdigit():
                 self._kept.add(int(digits))
 
+    def is_without_database(self) -> bool:
+        """Whether there are files that were kept for one, which is not there. Raises OSError."""
+        return any(name.startswith(KEPT_PREFIX) for name in os.listdir(self._directory))
+
     def keep_all(self, *, synced: bool) -> None:
         """A log is begun in the place of the one that was found: keep what blocks refer to. Raises OSError.
 
         Other files of it go: to make them empty would take what they hold from whoever copies the database. `synced`: what blocks
         refer to is to be on disk, also where it was written by a process that did not mind.
         """
+        with _pin_file(self._directory):
+            pass  # it is there, and ours
         for number, path in self._in_log.items():
-            if number in self._bytes:
-                self.keep(number, path, None)
-            else:
+            if self.release(number):
                 os.unlink(path)
-                self._close(number)
+            else:
+                self.keep(number, path, None)
         self._in_log.clear()
         for number in self._kept if synced else ():
             sync_path(self.path_of(number))
@@ -95,14 +101,20 @@ class Sent:
         """
         name = self.path_of(number)
         with self._lock:
-            with contextlib.suppress(FileExistsError):  # of an earlier attempt, or an earlier process's
+            try:
                 os.link(path, name)
-            if not os.path.samefile(path, name):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            if other is None:
-                os.unlink(path)
-            else:
-                os.replace(other, path)  # at no moment is there none of this name
+            except FileExistsError:
+                if not os.path.samefile(path, name):  # else it is of an attempt that a kill ended
+                    raise
+            try:
+                if other is None:
+                    os.unlink(path)
+                else:
+                    os.replace(other, path)  # at no moment is there none of this name
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+                raise
             self._kept.add(number)
             self._touched.setdefault(number, self._turns)
             self._close(number)
@@ -187,7 +199,7 @@ class Sent:
                 os.close(file)
         except OSError as error:
             text = f"{self.path_of(number)}: what was sent of messages that wait cannot be read: {error.strerror}"
-            raise StoreError(text) from error
+            raise (CommitFailed if error.errno in _PASSING else StoreError)(text) from error
         if len(contents) == 1:
             return contents[0], bodies[0]
         return b"".join(contents), b"".join(bodies)
@@ -204,7 +216,7 @@ class Sent:
         """What blocks refer to, as the database says, in bytes; the segments that are missing."""
         with self._lock:
             self._bytes = dict(referred)
-            for number in self._kept:
+            for number in (*self._kept, *self._in_log):
                 self._touched.setdefault(number, self._turns)
                 if number not in referred:
                     self._emptied.setdefault(number, (self._transactions, self._reads))
@@ -245,8 +257,8 @@ class Sent:
                     self._forget(number)
 
     def _let_go_of(self, path: str) -> None:
-        """Of a file that is free."""
-        if self._spare:
+        """Of a file that is free. One that has another name, too, is still another's."""
+        if self._spare or os.stat(path).st_nlink > 1:
             os.unlink(path)
         else:
             os.rename(path, self._path(SPARE_NAME))
@@ -283,7 +295,10 @@ class Sent:
         with self._lock:
             if number in self._bytes or not self._is_free(number):
                 return False
-            self._forget(number)
+            if number in self._kept:  # under another name, which goes with the next sync
+                self._close(number)
+            else:
+                self._forget(number)
             return True
 
     def turn(self) -> None:

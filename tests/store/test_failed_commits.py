@@ -257,7 +257,7 @@ def test_what_the_database_has_not_taken_is_there_after_a_stop(
     store.open()
     assert present(store) == [1, 2, 3, 4]
     store.close()
-    assert sorted(os.listdir(directory)) == ["pombo.db", "pombo.lock", "reserve"]
+    assert sorted(os.listdir(directory)) == ["pombo.db", "pombo.lock", "pombo.pin", "reserve"]
 
 
 @pytest.mark.parametrize("failure", [CommitFailed("no room", disk_full=True), CommitUncertain("no room for doubt")])

@@ -633,3 +633,42 @@ def test_a_kill_between_two_names_of_a_file(tmp_path: Path, referred: bool) -> N
     found.synced(0)
     assert name.exists() == referred
     found.close()
+
+
+def test_a_file_with_two_names_is_given_to_nobody(segments: Segments) -> None:
+    """As what a failure left behind."""
+    segments.make(1)
+    other = segments.directory / "other"
+    os.link(segments.directory / f"{KEPT_PREFIX}1", other)
+    segments.empty(1)
+    segments.sync()
+    assert kept(segments.directory) == []
+    assert not (segments.directory / SPARE_NAME).exists()
+    assert other.exists()
+
+
+def test_a_segment_that_could_not_be_replaced_has_one_name(
+    store: SqliteStore, directory: Path, commit: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_many(commit, 120)
+    before = kept(directory)
+    full = Refused(monkeypatch, "replace")
+    with pytest.raises(CommitFailed):
+        leave_many(commit, 120, first=121)
+    full.end()
+    assert kept(directory) == before
+    assert all(os.stat(directory / name).st_nlink == 1 for name in SEGMENT_NAMES)
+
+
+def test_without_its_database_what_was_kept_is_left_alone(store: SqliteStore, directory: Path, commit: Commits) -> None:
+    leave_many(commit, 300)
+    store.close()
+    os.rename(directory / "pombo.db", directory / "moved")
+    with pytest.raises(StoreUnusable, match="a database that is not there"):
+        SqliteStore(str(directory)).open()
+    (directory / "pombo.db").unlink(missing_ok=True)
+    os.rename(directory / "moved", directory / "pombo.db")
+    again = SqliteStore(str(directory))
+    again.open()
+    assert bodies(again) == expected(*range(1, 301))
+    again.close()

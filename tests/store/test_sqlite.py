@@ -124,7 +124,7 @@ def test_closing_leaves_one_whole_file(directory: Path) -> None:
     store.commit(batch_of(1, *range(1, 500)))
     read(store.messages((1,), content=True))
     store.close()
-    assert sorted(os.listdir(directory)) == ["pombo.db", "pombo.lock", "reserve"]
+    assert sorted(os.listdir(directory)) == ["pombo.db", "pombo.lock", "pombo.pin", "reserve"]
 
 
 def test_no_thread_outlives_the_store(directory: Path) -> None:
