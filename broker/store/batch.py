@@ -125,9 +125,8 @@ class Batch:
         No lease, move or end of it is in this batch, nor in any that follows, before a read of the store has found it.
         """
         size = len(row.content) + len(row.body)
-        if (
-            size > MESSAGE_BYTES_MAX or row.body is self._left_last
-        ):  # a body of several is written once where they have rows
+        # A body that several share is written once where they have rows.
+        if size > MESSAGE_BYTES_MAX or row.body is self._left_last:
             self.messages[row.id] = row
             return
         self._left_last = row.body

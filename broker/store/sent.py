@@ -38,9 +38,8 @@ class Sent:
         self._lock = threading.Lock()
         self._files: dict[int, int] = {}  # segment of the log -> descriptor for reading
         self._in_log: dict[int, str] = {}  # those of an earlier log -> path
-        self._kept: set[int] = (
-            set()
-        )  # those with a name of their own, which are opened when they are read: there may be many
+        # Those with a name of their own. They are opened when they are read: there may be many.
+        self._kept: set[int] = set()
         self._bytes: dict[int, int] = {}  # that blocks refer to
         self._transactions = 0  # that were accounted for
         self._synced = 0  # so many of them are durable

@@ -1,4 +1,4 @@
-"""A commit log by itself."""
+"""A store in a directory of its own, and a commit log by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,21 @@ import pytest
 
 from broker.store.commit_log import CommitLog
 from broker.store.sent import Sent
+from broker.store.sqlite import SqliteStore
 from tests.store.inside import SECRET, Behind
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(directory: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(str(directory))
+    store.open()
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -33,19 +33,6 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def store(directory: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(str(directory))
-    store.open()
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def commit(store: SqliteStore) -> Commits:
     return Commits(store)
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,19 +29,6 @@ class TestSqlite(StoreConformance):
 
 
 linux_only = pytest.mark.skipif(not os.path.exists("/proc/self/fdinfo"), reason="reads /proc")
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def store(directory: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(str(directory))
-    store.open()
-    yield store
-    store.close()
 
 
 def pragma(store: SqliteStore, name: str) -> object:
