@@ -18,7 +18,7 @@ from broker.core.message import Admitted
 from broker.core.settings import QueueName, QueueSettings
 from broker.store.directory import sync_path
 
-BODY = b"x" * 1024
+BODY_BYTES = 1024
 QUEUE = {"locked": "deep.fifo", "deduplicated": "deep.fifo"}
 _AT_ONCE = 100
 
@@ -36,7 +36,9 @@ def messages(kind: str, count: int) -> Iterator[Admitted]:
         if kind == "locked":
             group = "locked" if n < count // 10 else f"g{n % 1000}"
         fifo = kind in QUEUE
-        yield Admitted(BODY, "0" * 32, (), delay_ms, group, str(n) if fifo else None, "benchmark", None)
+        # Of its own, as a request brings it: copies of one body are another case.
+        body = b"%0*d" % (BODY_BYTES, n)
+        yield Admitted(body, "0" * 32, (), delay_ms, group, str(n) if fifo else None, "benchmark", None)
     if kind == "delayed":
         yield Admitted(b"short", "0" * 32, (), 3_000, None, None, "benchmark", None)
     if kind == "noisy":
