@@ -1,6 +1,6 @@
 """What was sent: all of a message but its body, in memory and as it is stored."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,8 +25,10 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deduplication_id: str | None = None
 
 
+_ARRAY: Final = b"\xdd"  # of MessagePack: the number of its elements follows, then these
 _content_encoder = msgspec.msgpack.Encoder()
 _content_decoder = msgspec.msgpack.Decoder(Content)
+_contents_decoder = msgspec.msgpack.Decoder(list[Content])
 
 
 def write_content(content: Content) -> bytes:
@@ -36,3 +38,8 @@ def write_content(content: Content) -> bytes:
 
 def read_content(stored: bytes) -> Content:
     return _content_decoder.decode(stored)
+
+
+def read_contents(count: int, stored: bytes) -> list[Content]:
+    """So many of them, stored one after the other. msgspec.DecodeError: there are fewer, or more."""
+    return _contents_decoder.decode(_ARRAY + count.to_bytes(4) + stored)

@@ -4,8 +4,9 @@
 
 from typing import Final
 
-from broker.core.content import Attribute, Content, read_content
-from broker.store.base import StoredMessage
+from broker.core.content import Attribute, Content, read_content, read_contents
+from broker.store.base import Columns, StoredMessage
+from broker.store.changes import LANE_READY
 
 MESSAGE_MEMORY_BYTES: Final = 600  # of a message without its content, with its places in lists and indexes (measured)
 # AWS's sequence numbers have 20 digits; so have ours. In two parts, since compiled code never lets go of an integer of more than 62
@@ -114,6 +115,27 @@ class Message:
 
     def __repr__(self) -> str:
         return f"<Message {self.id} count={self.receive_count} visible_at={self.visible_at_ms}>"
+
+
+def restore_columns(columns: Columns) -> list[Message]:
+    """The messages that the store read as columns."""
+    messages: list[Message] = []
+    contents, bodies = read_contents(len(columns.ids), columns.contents), columns.bodies
+    body_at = 0
+    for place, message_id in enumerate(columns.ids):
+        message = Message(message_id, message_id, LANE_READY, None, columns.enqueued_at_ms[place])
+        body_bytes = columns.body_bytes[place]
+        message.content = contents[place]
+        message.body = bodies[body_at : body_at + body_bytes]
+        message.memory_bytes = MESSAGE_MEMORY_BYTES + 2 * columns.content_bytes[place] + body_bytes
+        body_at += body_bytes
+        messages.append(message)
+    return messages
+
+
+def memory_bytes_of(columns: Columns) -> int:
+    """What these messages come to in memory, once they are restored."""
+    return len(columns.ids) * MESSAGE_MEMORY_BYTES + 2 * len(columns.contents) + len(columns.bodies)
 
 
 class Delivery:

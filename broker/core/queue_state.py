@@ -201,8 +201,11 @@ class QueueState(Counted):
         return self.held_bytes < limits.WAITING_BYTES_MAX and self.ledger.memory_bytes < self.ledger.memory_bytes_max
 
     def _hold(self, message: Message) -> None:
-        self.held_bytes += message.memory_bytes
-        self.ledger.memory_bytes += message.memory_bytes
+        self._hold_bytes(message.memory_bytes)
+
+    def _hold_bytes(self, memory_bytes: int) -> None:
+        self.held_bytes += memory_bytes
+        self.ledger.memory_bytes += memory_bytes
 
     def _release(self, message: Message) -> None:
         self.held_bytes -= message.memory_bytes

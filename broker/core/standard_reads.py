@@ -46,6 +46,9 @@ class StandardReads(Queue):
             needs_batch = self.waiting.scan_needs(self.ledger.journal.newest)
 
             def arrive(read: Read, page: Page) -> None:
+                if page.columns:
+                    self._hold_bytes(self.waiting.scanned_columns(page, read.overlay))
+                    return
                 newest, room = self.ledger.journal.newest, self._has_room()
                 for message in self.waiting.scanned(page, {}, read.overlay, newest, room):
                     self._hold(message)
@@ -59,6 +62,7 @@ class StandardReads(Queue):
                     limit=rows,
                     bytes_max=limits.PAGE_BYTES,
                     contains=needs_batch,
+                    columns=True,
                 ),
                 arrive,
                 needs_batch,

@@ -4,7 +4,8 @@ Memory holds an exact prefix of the queue's order, up to `scan_edge`, but for th
 of those it holds an exact prefix of the group, up to `loaded_to`. So a group with a million messages takes its share of the
 places, and the scan looks past it for others. `scan_done` says that nothing lies beyond but in groups marked `more`.
 
-Messages without a message group are one group, named None, that is never marked `more`.
+Messages without a message group are one group, named None, that is never marked `more`. Those that a page brought as columns stay
+so until it is their turn, behind the others of the group.
 """
 
 from collections import deque
@@ -12,8 +13,8 @@ from heapq import heappop, heappush
 
 from broker.core import limits
 from broker.core.absent import Read
-from broker.core.message import Message
-from broker.store.base import Page
+from broker.core.message import Message, memory_bytes_of, restore_columns
+from broker.store.base import Columns, Page
 
 
 class Group:
@@ -66,6 +67,7 @@ class Waiting:
         "beyond_ms",
         "alone_batch",
         "scan",
+        "_columns",
         "_ready",
     )
 
@@ -82,6 +84,7 @@ class Waiting:
         self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0
         self.scan: Read | None = None
+        self._columns: deque[Columns] = deque()  # there are none where no message of the ungrouped is in memory
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
 
     def find(self, name: str | None) -> Group | None:
@@ -162,12 +165,34 @@ class Waiting:
         if page.rows:
             self.scan_edge = page.rows[-1].order
             self.beyond_ms = page.rows[-1].enqueued_at_ms
-        if page.more:
-            self.page_rows = min(limits.PAGE_ROWS, 2 * len(page.rows))
-        self.more = page.more
-        if not page.more and page.batch_number >= self.alone_batch:
-            self.scan_done = True
+        self._read_to(page, len(page.rows))
         return taken
+
+    def scanned_columns(self, page: Page, overlay: dict[int, Message | None]) -> int:
+        """The same of a page of columns: how many bytes of memory it takes. What changed meanwhile makes messages of its column."""
+        self.scan = None
+        group = self.group(None)
+        changed = max(overlay) if overlay else 0
+        count, taken_bytes = 0, 0
+        for columns in page.columns:
+            ids = columns.ids
+            if ids[0] > group.loaded_to and (changed < ids[0] or overlay.keys().isdisjoint(ids)):
+                self._columns.append(columns)
+                self.count += len(ids)
+                taken_bytes += memory_bytes_of(columns)
+            else:
+                for read in restore_columns(columns):
+                    message = overlay.get(read.id, read)
+                    if message is not None and read.order > group.loaded_to:
+                        taken_bytes += self._append(group, message).memory_bytes
+            group.loaded_to = max(group.loaded_to, ids[-1])
+            count += len(ids)
+        if self._columns and not group.messages:
+            self._restore_next(group)
+        self.scan_edge = page.columns[-1].ids[-1]
+        self.beyond_ms = page.columns[-1].enqueued_at_ms[-1]
+        self._read_to(page, count)
+        return taken_bytes
 
     def group_read(
         self, group: Group, page: Page, known: dict[int, Message], overlay: dict[int, Message | None]
@@ -231,11 +256,15 @@ class Waiting:
         """Remove and answer the first message of a group."""
         message = group.messages.popleft()
         self.count -= 1
+        if not group.messages and self._columns and group.name is None:
+            self._restore_next(group)
         return message
 
     def put_back(self, message: Message) -> None:
         """A message is waiting (again): after a call that changed nothing, or as a FIFO message whose timeout ended."""
         group = self.group(message.group)
+        if self._columns and message.order > self._columns[0].ids[0]:
+            self._restore_all(group)
         group.put_back(message)
         self.count += 1
         if group.messages[0] is message:
@@ -246,6 +275,8 @@ class Waiting:
         group = self.find(group_name)
         if group is None:
             return None
+        if self._columns and message_id >= self._columns[0].ids[0]:
+            self._restore_all(group)
         for message in group.messages:
             if message.id == message_id:
                 group.messages.remove(message)
@@ -279,7 +310,25 @@ class Waiting:
                 return group
         return None
 
+    def _read_to(self, page: Page, count: int) -> None:
+        """The end of a page of so many messages is the scan's edge now."""
+        if page.more:
+            self.page_rows = min(limits.PAGE_ROWS, 2 * count)
+        self.more = page.more
+        if not page.more and page.batch_number >= self.alone_batch:
+            self.scan_done = True
+
+    def _restore_next(self, group: Group) -> None:
+        """Those columns whose turn it is become messages."""
+        group.messages.extend(restore_columns(self._columns.popleft()))
+
+    def _restore_all(self, group: Group) -> None:
+        """All become messages of their group: what is to be put among them, or behind them, is none of a column."""
+        while self._columns and group.name is None:
+            self._restore_next(group)
+
     def _append(self, group: Group, message: Message) -> Message:
+        self._restore_all(group)
         group.messages.append(message)
         self.count += 1
         if len(group.messages) == 1:

@@ -53,6 +53,21 @@ class StoredMessage(NamedTuple):
     body: bytes | None
 
 
+class Columns(NamedTuple):
+    """Messages that follow each other in a queue, and to which nothing has happened but their arrival: at least one.
+
+    They have no message group, their order is their id, and none is leased. It takes much less to read them than as many rows.
+    """
+
+    queue: int
+    ids: tuple[int, ...]
+    enqueued_at_ms: tuple[int, ...]
+    content_bytes: tuple[int, ...]  # of each
+    body_bytes: tuple[int, ...]
+    contents: bytes  # one after the other
+    bodies: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Rows in the order that the read names, and whether there was more beyond them when it ran."""
@@ -60,6 +75,7 @@ class Page:
     batch_number: int
     rows: list[StoredMessage]
     more: bool
+    columns: list[Columns] = field(default_factory=list)  # instead of rows, of a scan that may answer so
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +164,16 @@ class Store(Protocol):
         limit: int,
         bytes_max: int,
         contains: int | None = None,
+        columns: bool = False,
     ) -> Page:
         """Messages of LANE_READY with order > after_order, in order, with content; not those of `skip_groups` (it may be long).
 
         `unleased`: only messages without a lease row. Stops after `limit` rows, or after the row that brings contents and bodies
         to `bytes_max` bytes (at least one row is returned if there is one). `contains`: the batch that is enough;
         where it is still to be committed, all that is committed. Cost: the rows skipped are passed over in C.
+
+        `columns`: where all messages of the page can be columns, it may have these instead of rows, and go on to the end of those
+        in which it would stop.
         """
         ...
 

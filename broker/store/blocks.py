@@ -12,7 +12,7 @@ what they look for.
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, partial
 from itertools import accumulate, compress
 from operator import not_, or_
@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from broker.store.base import StoredMessage
+from broker.store.base import Columns, StoredMessage
 from broker.store.changes import LANE_READY, MessageRow
 from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, Extent, GroupNames, name_of, rows_at
 
@@ -146,38 +146,57 @@ def only(taken: bytes, names: GroupNames, members: bytes, group: str) -> bytes:
 class Opened:
     """A block's messages, for pages. It holds for good: what happens to a block is said by `taken` alone."""
 
-    __slots__ = ("_ids", "_times", "_contents", "_content_ends", "_bodies", "_body_ends")
+    __slots__ = ("_ids", "_times", "_content_bytes", "_body_bytes", "_contents", "_content_at", "_bodies", "_body_at")
 
     def __init__(
         self, heads: bytes, contents: bytes | None, content_at: int, bodies: bytes | None, body_at: int
     ) -> None:
         """`contents`, `bodies`: None where a page has none; those of the block begin at `content_at` and `body_at`."""
         state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
-        self._ids = state[::4]
-        self._times = state[1::4]
+        self._ids: tuple[int, ...] = state[::4]
+        self._times: tuple[int, ...] = state[1::4]
+        self._content_bytes: tuple[int, ...] = state[2::4]
+        self._body_bytes: tuple[int, ...] = state[3::4]
         self._contents = contents
-        self._content_ends = list(accumulate(state[2::4], initial=content_at))
+        self._content_at = content_at
         self._bodies = bodies
-        self._body_ends = list(accumulate(state[3::4], initial=body_at))
+        self._body_at = body_at
 
     @property
     def ends(self) -> tuple[int, int]:
         """Where its contents and bodies end."""
-        return self._content_ends[-1], self._body_ends[-1]
+        return self._content_at + sum(self._content_bytes), self._body_at + sum(self._body_bytes)
 
     def let_go(self) -> None:
         """Keep no more than its own of contents and bodies that it was given with those of others."""
-        content_at, body_at = self._content_ends[0], self._body_ends[0]
+        content_end, body_end = self.ends
         if self._contents is not None and self._bodies is not None:
-            self._contents = self._contents[content_at : self._content_ends[-1]]
-            self._bodies = self._bodies[body_at : self._body_ends[-1]]
-        self._content_ends = [end - content_at for end in self._content_ends]
-        self._body_ends = [end - body_at for end in self._body_ends]
+            self._contents = self._contents[self._content_at : content_end]
+            self._bodies = self._bodies[self._body_at : body_end]
+        self._content_at = self._body_at = 0
+
+    def columns(self, queue: int, after: int, taken: bytes) -> Columns | None:
+        """What was not taken out of it, beyond an id. It has contents and bodies, and nothing in it has a group."""
+        contents, bodies = self._contents, self._bodies
+        assert contents is not None
+        assert bodies is not None
+        content_end, body_end = self.ends
+        ids, times, content_bytes, body_bytes = self._ids, self._times, self._content_bytes, self._body_bytes
+        contents, bodies = contents[self._content_at : content_end], bodies[self._body_at : body_end]
+        first = bisect_right(ids, after)
+        if first or 1 in taken:
+            waits = [place >= first and not gone for place, gone in enumerate(taken)]
+            contents = b"".join(compress(_pieces(contents, content_bytes), waits))
+            bodies = b"".join(compress(_pieces(bodies, body_bytes), waits))
+            ids, times = tuple(compress(ids, waits)), tuple(compress(times, waits))
+            content_bytes, body_bytes = tuple(compress(content_bytes, waits)), tuple(compress(body_bytes, waits))
+        return Columns(queue, ids, times, content_bytes, body_bytes, contents, bodies) if ids else None
 
     def waiting(self, queue: int, after: int, taken: bytes, names: GroupNames | None, members: bytes) -> Waiting:
         """What was not taken out of it, beyond an id, and how many bytes that is."""
         ids, times, contents, bodies = self._ids, self._times, self._contents, self._bodies
-        content_ends, body_ends = self._content_ends, self._body_ends
+        content_ends = list(accumulate(self._content_bytes, initial=self._content_at))
+        body_ends = list(accumulate(self._body_bytes, initial=self._body_at))
         rows: list[StoredMessage] = []
         group: str | None = None
         content: bytes | None = None
@@ -196,6 +215,11 @@ class Opened:
             rows.append(stored(row))
             place = taken.find(0, place + 1)
         return rows, size
+
+
+def _pieces(whole: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """What has these sizes, one after the other."""
+    return [whole[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 def opened(all_heads: Iterable[bytes], contents: bytes | None, bodies: bytes | None) -> list[Opened]:

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from broker.store import read_statements as sql
-from broker.store.base import AcceptedPage, Page, StoredMessage
+from broker.store.base import AcceptedPage, Columns, Page, StoredMessage
 from broker.store.blocks import (
     Opened,
     Waiting,
@@ -129,11 +129,22 @@ class BlocksPageCursor(Cursor):
         rows = unpacked(heads, contents, bodies)
         blocks, found_more = self._chosen(next(self), place_of(rows[-1]) if more else _NO_EDGE)
         # The statement is not at its end: what it found is still there.
+        contents = self.opened(blocks)
+        if not rows and self.values.get("columns") and all(block.names is None for block in blocks):
+            return Page(batch_number, [], found_more, self._columns(blocks, contents))
         found = InBlocks(more=found_more)
-        for block, content in zip(blocks, self.opened(blocks), strict=True):
+        for block, content in zip(blocks, contents, strict=True):
             waiting = content.waiting(queue, after, block.taken, block.names, block.members)
             found.add(waiting, last_id(block.heads))
         return Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))
+
+    def _columns(self, blocks: list[InBlock], contents: list[Opened]) -> list[Columns]:
+        """What waits in blocks."""
+        queue, after = self.values["queue"], self.values["after"]
+        waiting = [
+            content.columns(queue, after, block.taken) for block, content in zip(blocks, contents, strict=True)
+        ]
+        return [columns for columns in waiting if columns is not None]
 
     def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
         """The blocks that fill the page, about, and whether there are more. ValueError: the columns do not fit together."""

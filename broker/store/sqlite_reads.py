@@ -169,6 +169,7 @@ class SqliteReads:
         limit: int,
         bytes_max: int,
         contains: int | None = None,
+        columns: bool = False,
     ) -> Page:
         return await _packed_page(
             self._pages,
@@ -178,6 +179,7 @@ class SqliteReads:
             queue=queue,
             after=after_order,
             blocks_max=_blocks_max(limit),
+            columns=columns,
             skipped=frozenset(skip_groups),
             skip_group=skip_groups[0] if skip_groups else None,
             skip_groups=orjson.dumps(skip_groups).decode() if len(skip_groups) > 1 else "[]",

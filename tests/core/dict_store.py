@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
+from broker.store.base import AcceptedPage, Columns, Page, Recovered, StoredMessage
 from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
 from broker.store.counters import unpack_counters
@@ -151,12 +151,19 @@ class DictStore:
         limit: int,
         bytes_max: int,
         contains: int | None = None,
+        columns: bool = False,
     ) -> Page:
-        """As old as it may be."""
+        """As old as it may be, and in columns where it may be."""
         if (then := self._then(contains)) is not None:
             return self._answered(
                 await then.scan(
-                    queue, after_order, skip_groups=skip_groups, unleased=unleased, limit=limit, bytes_max=bytes_max
+                    queue,
+                    after_order,
+                    skip_groups=skip_groups,
+                    unleased=unleased,
+                    limit=limit,
+                    bytes_max=bytes_max,
+                    columns=columns,
                 )
             )
         rows = [
@@ -168,7 +175,8 @@ class DictStore:
             and (r.group is None or r.group not in skip_groups)
             and not (unleased and r.id in self.leases)
         ]
-        return self._page(rows, limit, bytes_max)
+        page = self._page(rows, limit, bytes_max)
+        return in_columns(page) if columns and all(map(can_be_in_columns, page.rows)) else page
 
     async def group(
         self,
@@ -282,3 +290,28 @@ def run(coroutine: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     raise AssertionError("the store waited")
+
+
+def can_be_in_columns(row: StoredMessage) -> bool:
+    """Whether nothing has happened to a message but its arrival, without a message group."""
+    return row.group is None and not row.leased and row.order == row.id
+
+
+def in_columns(page: Page) -> Page:
+    """The same page in columns of three messages."""
+    thirds = [page.rows[at : at + 3] for at in range(0, len(page.rows), 3)]
+    return Page(page.batch_number, [], page.more, [columns_of(rows) for rows in thirds])
+
+
+def columns_of(rows: list[StoredMessage]) -> Columns:
+    """Messages of one queue, with content, as columns."""
+    contents, bodies = [row.content or b"" for row in rows], [row.body or b"" for row in rows]
+    return Columns(
+        rows[0].queue,
+        tuple(row.id for row in rows),
+        tuple(row.enqueued_at_ms for row in rows),
+        tuple(map(len, contents)),
+        tuple(map(len, bodies)),
+        b"".join(contents),
+        b"".join(bodies),
+    )
