@@ -40,6 +40,6 @@ def read_content(stored: bytes) -> Content:
     return _content_decoder.decode(stored)
 
 
-def read_contents(count: int, stored: bytes) -> list[Content]:
-    """So many of them, stored one after the other. msgspec.DecodeError: there are fewer, or more."""
-    return _contents_decoder.decode(_ARRAY + count.to_bytes(4) + stored)
+def read_contents(count: int, stored: bytes, at: int, size: int) -> list[Content]:
+    """So many of them, which are one after the other in `size` bytes. msgspec.DecodeError: these are fewer, or more."""
+    return _contents_decoder.decode(_ARRAY + count.to_bytes(4) + stored[at : at + size])

@@ -120,8 +120,8 @@ class Message:
 def restore_columns(columns: Columns) -> list[Message]:
     """The messages that the store read as columns."""
     messages: list[Message] = []
-    contents, bodies = read_contents(len(columns.ids), columns.contents), columns.bodies
-    body_at = 0
+    contents = read_contents(len(columns.ids), columns.contents, columns.content_at, sum(columns.content_bytes))
+    bodies, body_at = columns.bodies, columns.body_at
     for place, message_id in enumerate(columns.ids):
         message = Message(message_id, message_id, LANE_READY, None, columns.enqueued_at_ms[place])
         body_bytes = columns.body_bytes[place]
@@ -135,7 +135,7 @@ def restore_columns(columns: Columns) -> list[Message]:
 
 def memory_bytes_of(columns: Columns) -> int:
     """What these messages come to in memory, once they are restored."""
-    return len(columns.ids) * MESSAGE_MEMORY_BYTES + 2 * len(columns.contents) + len(columns.bodies)
+    return len(columns.ids) * MESSAGE_MEMORY_BYTES + 2 * sum(columns.content_bytes) + sum(columns.body_bytes)
 
 
 class Delivery:

@@ -64,8 +64,10 @@ class Columns(NamedTuple):
     enqueued_at_ms: tuple[int, ...]
     content_bytes: tuple[int, ...]  # of each
     body_bytes: tuple[int, ...]
-    contents: bytes  # one after the other
+    contents: bytes  # one after the other, from there on
+    content_at: int
     bodies: bytes
+    body_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,11 @@ class Opened:
         """Where its contents and bodies end."""
         return self._content_at + sum(self._content_bytes), self._body_at + sum(self._body_bytes)
 
+    @property
+    def size(self) -> int:
+        """How many bytes they have."""
+        return sum(self._content_bytes) + sum(self._body_bytes)
+
     def let_go(self) -> None:
         """Keep no more than its own of contents and bodies that it was given with those of others."""
         content_end, body_end = self.ends
@@ -180,17 +185,19 @@ class Opened:
         contents, bodies = self._contents, self._bodies
         assert contents is not None
         assert bodies is not None
-        content_end, body_end = self.ends
         ids, times, content_bytes, body_bytes = self._ids, self._times, self._content_bytes, self._body_bytes
-        contents, bodies = contents[self._content_at : content_end], bodies[self._body_at : body_end]
+        content_at, body_at = self._content_at, self._body_at
         first = bisect_right(ids, after)
         if first or 1 in taken:
             waits = [place >= first and not gone for place, gone in enumerate(taken)]
-            contents = b"".join(compress(_pieces(contents, content_bytes), waits))
-            bodies = b"".join(compress(_pieces(bodies, body_bytes), waits))
+            contents = b"".join(compress(_pieces(contents, content_at, content_bytes), waits))
+            bodies = b"".join(compress(_pieces(bodies, body_at, body_bytes), waits))
             ids, times = tuple(compress(ids, waits)), tuple(compress(times, waits))
             content_bytes, body_bytes = tuple(compress(content_bytes, waits)), tuple(compress(body_bytes, waits))
-        return Columns(queue, ids, times, content_bytes, body_bytes, contents, bodies) if ids else None
+            content_at = body_at = 0
+        if not ids:
+            return None
+        return Columns(queue, ids, times, content_bytes, body_bytes, contents, content_at, bodies, body_at)
 
     def waiting(self, queue: int, after: int, taken: bytes, names: GroupNames | None, members: bytes) -> Waiting:
         """What was not taken out of it, beyond an id, and how many bytes that is."""
@@ -217,9 +224,9 @@ class Opened:
         return rows, size
 
 
-def _pieces(whole: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """What has these sizes, one after the other."""
-    return [whole[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+def _pieces(whole: bytes, at: int, sizes: Sequence[int]) -> list[bytes]:
+    """What has these sizes, one after the other, from there on."""
+    return [whole[begin : begin + size] for begin, size in zip(accumulate(sizes, initial=at), sizes, strict=False)]
 
 
 def opened(all_heads: Iterable[bytes], contents: bytes | None, bodies: bytes | None) -> list[Opened]:

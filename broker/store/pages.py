@@ -8,6 +8,7 @@ import sqlite3
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self
 
@@ -30,7 +31,7 @@ from broker.store.blocks import (
 )
 from broker.store.entries import DIGEST_BYTES
 from broker.store.new_blocks import HEAD_BYTES, Extent, GroupNames
-from broker.store.sent import Sent
+from broker.store.sent import Sent, bytes_of
 
 _PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, GroupNames | None, int | None, list[Extent] | None]])
 _NO_EDGE: Final = 1 << 63
@@ -141,9 +142,7 @@ class BlocksPageCursor(Cursor):
     def _columns(self, blocks: list[InBlock], contents: list[Opened]) -> list[Columns]:
         """What waits in blocks."""
         queue, after = self.values["queue"], self.values["after"]
-        waiting = [
-            content.columns(queue, after, block.taken) for block, content in zip(blocks, contents, strict=True)
-        ]
+        waiting = [content.columns(queue, after, block.taken) for block, content in zip(blocks, contents, strict=True)]
         return [columns for columns in waiting if columns is not None]
 
     def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
@@ -195,14 +194,29 @@ class HeadsPageCursor(BlocksPageCursor):
 
 
 def read_contents(connection: sqlite3.Connection, sent: Sent, blocks: Sequence[InBlock]) -> list[Opened]:
-    """Blocks with what was sent. ValueError: the database has none of an id. Raises StoreError."""
+    """Blocks with what was sent. ValueError: the database has none of an id, or a segment not so much. Raises StoreError."""
     here = _read_contents(connection, {block.id: block.heads for block in blocks if block.segment is None})
-    return [
-        here[block.id]
-        if block.segment is None
-        else opened((block.heads,), *sent.read(block.segment, block.extents or ()))[0]
-        for block in blocks
-    ]
+    found: list[Opened] = []
+    for segment, some in groupby(blocks, attrgetter("segment")):
+        if segment is None:
+            found += [here[block.id] for block in some]
+        else:
+            found += _read_sent(sent, segment, list(some))
+    return found
+
+
+def _read_sent(sent: Sent, segment: int, blocks: list[InBlock]) -> list[Opened]:
+    """Blocks of which a segment of the commit log has what was sent."""
+    extents = [block.extents or [] for block in blocks]
+    found: list[Opened] = []
+    for block, where, placed in zip(blocks, extents, sent.read_blocks(segment, extents), strict=True):
+        opened_now = Opened(block.heads, *placed)
+        if opened_now.size != bytes_of(where):
+            raise ValueError(
+                f"the database is damaged: what was sent in block {block.id} is not as long as its heads say"
+            )
+        found.append(opened_now)
+    return found
 
 
 def _read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> dict[int, Opened]:

@@ -12,11 +12,12 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from broker.store.base import CommitFailed, StoreError
 from broker.store.directory import KEPT_PREFIX, NEXT_NAME, PIN_NAME, SPARE_NAME, sync_path
+from broker.store.extents import Extents, Placed, read_extents
 from broker.store.new_blocks import Extent
 from broker.store.segment import SEGMENT_BYTES, Segment
 
@@ -182,26 +183,26 @@ class Sent:
         with self._lock:
             self._reading.discard(began)
 
-    def read(self, number: int, extents: Iterable[Extent]) -> tuple[bytes, bytes]:
+    def read(self, number: int, extents: Extents) -> tuple[bytes, bytes]:
         """Contents and bodies, each one after the other. Raises StoreError."""
-        contents: list[bytes] = []
-        bodies: list[bytes] = []
+        (placed,) = self.read_blocks(number, [extents])
+        content_end = placed.content_at + sum([content_bytes for _, content_bytes, _ in extents])
+        body_end = placed.body_at + sum([body_bytes for _, _, body_bytes in extents])
+        return placed.contents[placed.content_at : content_end], placed.bodies[placed.body_at : body_end]
+
+    def read_blocks(self, number: int, blocks: Sequence[Extents]) -> list[Placed]:
+        """The same of some blocks of one segment, each in what was read. Raises StoreError."""
         try:
             file = self._open(number)
             try:
-                for at, content_bytes, body_bytes in extents:
-                    contents.append(os.pread(file, content_bytes, at))
-                    bodies.append(os.pread(file, body_bytes, at + content_bytes))
-                    if (len(contents[-1]), len(bodies[-1])) != (content_bytes, body_bytes):
-                        raise StoreError(f"{self.path_of(number)} is damaged: it ends before what was sent does")
+                return read_extents(file, blocks)
             finally:
                 os.close(file)
+        except ValueError as error:
+            raise StoreError(f"{self.path_of(number)} is damaged: {error}") from error
         except OSError as error:
             text = f"{self.path_of(number)}: what was sent of messages that wait cannot be read: {error.strerror}"
             raise (CommitFailed if error.errno in _PASSING else StoreError)(text) from error
-        if len(contents) == 1:
-            return contents[0], bodies[0]
-        return b"".join(contents), b"".join(bodies)
 
     def _open(self, number: int) -> int:
         """A descriptor for one who reads. Raises OSError."""

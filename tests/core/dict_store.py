@@ -312,6 +312,8 @@ def columns_of(rows: list[StoredMessage]) -> Columns:
         tuple(row.enqueued_at_ms for row in rows),
         tuple(map(len, contents)),
         tuple(map(len, bodies)),
-        b"".join(contents),
-        b"".join(bodies),
+        b"before" + b"".join(contents) + b"behind",
+        6,
+        b"before" + b"".join(bodies),
+        6,
     )
