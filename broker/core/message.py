@@ -5,8 +5,9 @@
 from typing import Final
 
 from broker.core.content import Attribute, Content, read_content, read_contents
-from broker.store.base import Columns, StoredMessage
+from broker.store.base import StoredMessage
 from broker.store.changes import LANE_READY
+from broker.store.columns import Columns
 
 MESSAGE_MEMORY_BYTES: Final = 600  # of a message without its content, with its places in lists and indexes (measured)
 # AWS's sequence numbers have 20 digits; so have ours. In two parts, since compiled code never lets go of an integer of more than 62
@@ -120,22 +121,23 @@ class Message:
 def restore_columns(columns: Columns) -> list[Message]:
     """The messages that the store read as columns."""
     messages: list[Message] = []
-    contents = read_contents(len(columns.ids), columns.contents, columns.content_at, sum(columns.content_bytes))
+    ids, enqueued_at_ms, content_bytes, body_bytes = columns.states()
+    contents = read_contents(columns.count, columns.contents, columns.content_at, columns.content_bytes)
     bodies, body_at = columns.bodies, columns.body_at
-    for place, message_id in enumerate(columns.ids):
-        message = Message(message_id, message_id, LANE_READY, None, columns.enqueued_at_ms[place])
-        body_bytes = columns.body_bytes[place]
+    for place, message_id in enumerate(ids):
+        message = Message(message_id, message_id, LANE_READY, None, enqueued_at_ms[place])
+        size = body_bytes[place]
         message.content = contents[place]
-        message.body = bodies[body_at : body_at + body_bytes]
-        message.memory_bytes = MESSAGE_MEMORY_BYTES + 2 * columns.content_bytes[place] + body_bytes
-        body_at += body_bytes
+        message.body = bodies[body_at : body_at + size]
+        message.memory_bytes = MESSAGE_MEMORY_BYTES + 2 * content_bytes[place] + size
+        body_at += size
         messages.append(message)
     return messages
 
 
 def memory_bytes_of(columns: Columns) -> int:
     """What these messages come to in memory, once they are restored."""
-    return len(columns.ids) * MESSAGE_MEMORY_BYTES + 2 * sum(columns.content_bytes) + sum(columns.body_bytes)
+    return columns.count * MESSAGE_MEMORY_BYTES + 2 * columns.content_bytes + columns.body_bytes
 
 
 class Delivery:

@@ -14,7 +14,8 @@ from heapq import heappop, heappush
 from broker.core import limits
 from broker.core.absent import Read
 from broker.core.message import Message, memory_bytes_of, restore_columns
-from broker.store.base import Columns, Page
+from broker.store.base import Page
+from broker.store.columns import Columns
 
 
 class Group:
@@ -175,22 +176,22 @@ class Waiting:
         changed = max(overlay) if overlay else 0
         count, taken_bytes = 0, 0
         for columns in page.columns:
-            ids = columns.ids
-            if ids[0] > group.loaded_to and (changed < ids[0] or overlay.keys().isdisjoint(ids)):
+            first = columns.first
+            if first > group.loaded_to and (changed < first or overlay.keys().isdisjoint(columns.states()[0])):
                 self._columns.append(columns)
-                self.count += len(ids)
+                self.count += columns.count
                 taken_bytes += memory_bytes_of(columns)
             else:
                 for read in restore_columns(columns):
                     message = overlay.get(read.id, read)
                     if message is not None and read.order > group.loaded_to:
                         taken_bytes += self._append(group, message).memory_bytes
-            group.loaded_to = max(group.loaded_to, ids[-1])
-            count += len(ids)
+            group.loaded_to = max(group.loaded_to, columns.last)
+            count += columns.count
         if self._columns and not group.messages:
             self._restore_next(group)
-        self.scan_edge = page.columns[-1].ids[-1]
-        self.beyond_ms = page.columns[-1].enqueued_at_ms[-1]
+        self.scan_edge = page.columns[-1].last
+        self.beyond_ms = page.columns[-1].last_enqueued_at_ms
         self._read_to(page, count)
         return taken_bytes
 
@@ -254,16 +255,16 @@ class Waiting:
 
     def take_head(self, group: Group) -> Message:
         """Remove and answer the first message of a group."""
+        if len(group.messages) == 1 and group.name is None and self._columns:
+            self._restore_next(group)  # before anything has changed: what was read may be damaged
         message = group.messages.popleft()
         self.count -= 1
-        if not group.messages and self._columns and group.name is None:
-            self._restore_next(group)
         return message
 
     def put_back(self, message: Message) -> None:
         """A message is waiting (again): after a call that changed nothing, or as a FIFO message whose timeout ended."""
         group = self.group(message.group)
-        if self._columns and message.order > self._columns[0].ids[0]:
+        if self._columns and message.order > self._columns[0].first:
             self._restore_all(group)
         group.put_back(message)
         self.count += 1
@@ -275,7 +276,7 @@ class Waiting:
         group = self.find(group_name)
         if group is None:
             return None
-        if self._columns and message_id >= self._columns[0].ids[0]:
+        if self._columns and message_id >= self._columns[0].first:
             self._restore_all(group)
         for message in group.messages:
             if message.id == message_id:
@@ -320,7 +321,8 @@ class Waiting:
 
     def _restore_next(self, group: Group) -> None:
         """Those columns whose turn it is become messages."""
-        group.messages.extend(restore_columns(self._columns.popleft()))
+        group.messages.extend(restore_columns(self._columns[0]))
+        self._columns.popleft()
 
     def _restore_all(self, group: Group) -> None:
         """All become messages of their group: what is to be put among them, or behind them, is none of a column."""

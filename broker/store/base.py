@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from broker.store.batch import Batch
 from broker.store.changes import CounterRow, DeduplicationRow
+from broker.store.columns import Columns
 from broker.store.counters import unpack_counters
 
 
@@ -51,23 +52,6 @@ class StoredMessage(NamedTuple):
     source: str | None
     content: bytes | None  # None: not asked for
     body: bytes | None
-
-
-class Columns(NamedTuple):
-    """Messages that follow each other in a queue, and to which nothing has happened but their arrival: at least one.
-
-    They have no message group, their order is their id, and none is leased. It takes much less to read them than as many rows.
-    """
-
-    queue: int
-    ids: tuple[int, ...]
-    enqueued_at_ms: tuple[int, ...]
-    content_bytes: tuple[int, ...]  # of each
-    body_bytes: tuple[int, ...]
-    contents: bytes  # one after the other, from there on
-    content_at: int
-    bodies: bytes
-    body_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,19 @@ A block says which message groups wait in it, and a byte of each message which i
 what they look for.
 """
 
-import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Collection
+from functools import partial
 from itertools import accumulate, compress
 from operator import not_, or_
 from typing import Final
 
 import msgspec
 
-from broker.store.base import Columns, StoredMessage
+from broker.store.base import StoredMessage
 from broker.store.changes import LANE_READY, MessageRow
-from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, Extent, GroupNames, name_of, rows_at
+from broker.store.new_blocks import GONE, HEAD, HEAD_BYTES, Extent, GroupNames, heads_of, name_of, rows_at
 
 BLOCKS_PER_PAGE: Final = 32  # of a read, at most: more than a page of messages in full blocks
 
@@ -41,14 +40,13 @@ def last_id(heads: bytes) -> int:
 
 def place_beyond(heads: bytes, after: int) -> int:
     """The place of the first message beyond an id; how many there are where none is."""
-    return bisect_right(_heads(len(heads) // HEAD_BYTES).unpack(heads)[::4], after)
+    return bisect_right(heads_of(len(heads) // HEAD_BYTES).unpack(heads)[::4], after)
 
 
-def sent_bytes(heads: bytes) -> int:
-    """How many bytes the contents and bodies of its messages have."""
-    state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
-    size: int = sum(state[2::4]) + sum(state[3::4])
-    return size
+def sent_bytes(heads: bytes) -> tuple[int, int]:
+    """How many bytes the contents of its messages have, and their bodies."""
+    state = heads_of(len(heads) // HEAD_BYTES).unpack(heads)
+    return sum(state[2::4]), sum(state[3::4])
 
 
 def check_block(block_id: int, heads: bytes, taken: bytes, names: GroupNames | None, members: bytes) -> None:
@@ -82,7 +80,7 @@ class Block:
         self.queue = queue
         self.stretch = stretch
         self.taken = bytearray(taken)
-        self.ids: tuple[int, ...] = _heads(len(taken)).unpack(heads)[::4]
+        self.ids: tuple[int, ...] = heads_of(len(taken)).unpack(heads)[::4]
         self.names = names  # None: nothing in it has a group, and there are no members
         self.members = members
         self.segment = segment  # where what was sent is; None: in the database
@@ -144,7 +142,7 @@ def only(taken: bytes, names: GroupNames, members: bytes, group: str) -> bytes:
 
 
 class Opened:
-    """A block's messages, for pages. It holds for good: what happens to a block is said by `taken` alone."""
+    """A block's messages, for pages of rows. It holds for good: what happens to a block is said by `taken` alone."""
 
     __slots__ = ("_ids", "_times", "_content_bytes", "_body_bytes", "_contents", "_content_at", "_bodies", "_body_at")
 
@@ -152,7 +150,7 @@ class Opened:
         self, heads: bytes, contents: bytes | None, content_at: int, bodies: bytes | None, body_at: int
     ) -> None:
         """`contents`, `bodies`: None where a page has none; those of the block begin at `content_at` and `body_at`."""
-        state = _heads(len(heads) // HEAD_BYTES).unpack(heads)
+        state = heads_of(len(heads) // HEAD_BYTES).unpack(heads)
         self._ids: tuple[int, ...] = state[::4]
         self._times: tuple[int, ...] = state[1::4]
         self._content_bytes: tuple[int, ...] = state[2::4]
@@ -162,42 +160,13 @@ class Opened:
         self._bodies = bodies
         self._body_at = body_at
 
-    @property
-    def ends(self) -> tuple[int, int]:
-        """Where its contents and bodies end."""
-        return self._content_at + sum(self._content_bytes), self._body_at + sum(self._body_bytes)
-
-    @property
-    def size(self) -> int:
-        """How many bytes they have."""
-        return sum(self._content_bytes) + sum(self._body_bytes)
-
     def let_go(self) -> None:
         """Keep no more than its own of contents and bodies that it was given with those of others."""
-        content_end, body_end = self.ends
+        content_end, body_end = self._content_at + sum(self._content_bytes), self._body_at + sum(self._body_bytes)
         if self._contents is not None and self._bodies is not None:
             self._contents = self._contents[self._content_at : content_end]
             self._bodies = self._bodies[self._body_at : body_end]
         self._content_at = self._body_at = 0
-
-    def columns(self, queue: int, after: int, taken: bytes) -> Columns | None:
-        """What was not taken out of it, beyond an id. It has contents and bodies, and nothing in it has a group."""
-        contents, bodies = self._contents, self._bodies
-        assert contents is not None
-        assert bodies is not None
-        ids, times, content_bytes, body_bytes = self._ids, self._times, self._content_bytes, self._body_bytes
-        content_at, body_at = self._content_at, self._body_at
-        first = bisect_right(ids, after)
-        if first or 1 in taken:
-            waits = [place >= first and not gone for place, gone in enumerate(taken)]
-            contents = b"".join(compress(_pieces(contents, content_at, content_bytes), waits))
-            bodies = b"".join(compress(_pieces(bodies, body_at, body_bytes), waits))
-            ids, times = tuple(compress(ids, waits)), tuple(compress(times, waits))
-            content_bytes, body_bytes = tuple(compress(content_bytes, waits)), tuple(compress(body_bytes, waits))
-            content_at = body_at = 0
-        if not ids:
-            return None
-        return Columns(queue, ids, times, content_bytes, body_bytes, contents, content_at, bodies, body_at)
 
     def waiting(self, queue: int, after: int, taken: bytes, names: GroupNames | None, members: bytes) -> Waiting:
         """What was not taken out of it, beyond an id, and how many bytes that is."""
@@ -222,30 +191,6 @@ class Opened:
             rows.append(stored(row))
             place = taken.find(0, place + 1)
         return rows, size
-
-
-def _pieces(whole: bytes, at: int, sizes: Sequence[int]) -> list[bytes]:
-    """What has these sizes, one after the other, from there on."""
-    return [whole[begin : begin + size] for begin, size in zip(accumulate(sizes, initial=at), sizes, strict=False)]
-
-
-def opened(all_heads: Iterable[bytes], contents: bytes | None, bodies: bytes | None) -> list[Opened]:
-    """Blocks whose contents and bodies were read in one. ValueError: they are not as long as the heads say."""
-    blocks: list[Opened] = []
-    content_at = body_at = 0
-    for heads in all_heads:
-        block = Opened(heads, contents, content_at, bodies, body_at)
-        content_at, body_at = block.ends
-        blocks.append(block)
-    if contents is not None and bodies is not None and (content_at, body_at) != (len(contents), len(bodies)):
-        raise ValueError("the database is damaged: the contents of blocks are not as long as their heads say")
-    return blocks
-
-
-@cache
-def _heads(count: int) -> struct.Struct:
-    """Those of so many messages, one after the other."""
-    return struct.Struct("<" + "qqII" * count)
 
 
 def arrivals(heads: bytes, taken: bytes, since_ms: int) -> tuple[Counter[int], bool]:

@@ -6,7 +6,6 @@ what was sent in twenty blocks, most of them one after the other.
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from broker.store.new_blocks import Extent

@@ -29,8 +29,8 @@ class OpenedBlocks:
         """
         kept = self._opened
         missing = [block for block in blocks if block.id not in kept]
-        opened_now = read_contents(connection, sent, missing)
-        read = {block.id: opened for block, opened in zip(missing, opened_now, strict=True)}
+        placed = read_contents(connection, sent, missing)
+        read = {block.id: Opened(block.heads, *where) for block, where in zip(missing, placed, strict=True)}
         found = [read.get(block.id) or kept[block.id] for block in blocks]
         for block, opened in zip(blocks, found, strict=True):
             if block.id not in read:

@@ -6,6 +6,7 @@ of what waits still. Small ones that follow each other become one. See blocks.py
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import accumulate
 from operator import attrgetter
 from typing import Final
@@ -69,6 +70,12 @@ class NewBlock:
     def rows(self) -> list[MessageRow]:
         """Its messages."""
         return rows_at(range(self.count), self.queue, self.heads, self.names, self.members, *self.sent)
+
+
+@cache
+def heads_of(count: int) -> struct.Struct:
+    """Those of so many messages, one after the other."""
+    return struct.Struct("<" + "qqII" * count)
 
 
 def rows_at(

@@ -16,20 +16,21 @@ import msgspec
 import orjson
 
 from broker.store import read_statements as sql
-from broker.store.base import AcceptedPage, Columns, Page, StoredMessage
+from broker.store.base import AcceptedPage, Page, StoredMessage
 from broker.store.blocks import (
     Opened,
     Waiting,
     arrivals,
     check_block,
     last_id,
-    opened,
     place_beyond,
     sent_bytes,
     stored,
     without,
 )
+from broker.store.columns import Columns
 from broker.store.entries import DIGEST_BYTES
+from broker.store.extents import Placed
 from broker.store.new_blocks import HEAD_BYTES, Extent, GroupNames
 from broker.store.sent import Sent, bytes_of
 
@@ -113,6 +114,8 @@ class InBlock(NamedTuple):
     members: bytes
     segment: int | None  # where what was sent is; None: in the database
     extents: list[Extent] | None
+    content_bytes: int  # of all its messages, as the heads say
+    body_bytes: int
 
 
 class BlocksPageCursor(Cursor):
@@ -130,20 +133,28 @@ class BlocksPageCursor(Cursor):
         rows = unpacked(heads, contents, bodies)
         blocks, found_more = self._chosen(next(self), place_of(rows[-1]) if more else _NO_EDGE)
         # The statement is not at its end: what it found is still there.
-        contents = self.opened(blocks)
         if not rows and self.values.get("columns") and all(block.names is None for block in blocks):
-            return Page(batch_number, [], found_more, self._columns(blocks, contents))
+            return Page(batch_number, [], found_more, self._columns(blocks))
         found = InBlocks(more=found_more)
-        for block, content in zip(blocks, contents, strict=True):
+        for block, content in zip(blocks, self.opened(blocks), strict=True):
             waiting = content.waiting(queue, after, block.taken, block.names, block.members)
             found.add(waiting, last_id(block.heads))
         return Page(batch_number, *found.merged(rows, bool(more), limit, bytes_max, place_of))
 
-    def _columns(self, blocks: list[InBlock], contents: list[Opened]) -> list[Columns]:
+    def _columns(self, blocks: list[InBlock]) -> list[Columns]:
         """What waits in blocks."""
         queue, after = self.values["queue"], self.values["after"]
-        waiting = [content.columns(queue, after, block.taken) for block, content in zip(blocks, contents, strict=True)]
-        return [columns for columns in waiting if columns is not None]
+        waiting: list[Columns] = []
+        for block, (contents, content_at, bodies, body_at) in zip(blocks, self.placed(blocks), strict=True):
+            columns: Columns | None = Columns(
+                queue, block.heads, contents, content_at, block.content_bytes, bodies, body_at, block.body_bytes
+            )
+            begin = 0 if block.id > after else place_beyond(block.heads, after)
+            if columns is not None and (begin or 1 in block.taken):
+                columns = columns.some([place >= begin and not gone for place, gone in enumerate(block.taken)])
+            if columns is not None:
+                waiting.append(columns)
+        return waiting
 
     def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
         """The blocks that fill the page, about, and whether there are more. ValueError: the columns do not fit together."""
@@ -163,10 +174,11 @@ class BlocksPageCursor(Cursor):
             check_block(block_id, heads, taken, names, members)
             if names is not None:
                 taken = self.passed(taken, names, members)
-            chosen.append(InBlock(block_id, heads, taken, names, members, segment, extents))
+            sizes = sent_bytes(heads)
+            chosen.append(InBlock(block_id, heads, taken, names, members, segment, extents, *sizes))
             waiting = taken.count(0, 0 if block_id > after else place_beyond(heads, after))
             count += waiting
-            size += sent_bytes(heads) * waiting // messages
+            size += sum(sizes) * waiting // messages
             full = count >= limit or (size >= bytes_max and count > 0) or last_id(heads) >= edge
         return chosen, False
 
@@ -177,6 +189,10 @@ class BlocksPageCursor(Cursor):
 
     def opened(self, blocks: list[InBlock]) -> list[Opened]:
         """These blocks, with what was sent."""
+        return [Opened(block.heads, *placed) for block, placed in zip(blocks, self.placed(blocks), strict=True)]
+
+    def placed(self, blocks: list[InBlock]) -> list[Placed]:
+        """What was sent in these blocks."""
         return read_contents(self.connection, self.sent, blocks)
 
 
@@ -190,38 +206,31 @@ class HeadsPageCursor(BlocksPageCursor):
     """The same in the order of the queue, without what was sent."""
 
     def opened(self, blocks: list[InBlock]) -> list[Opened]:
-        return opened((block.heads for block in blocks), None, None)
+        return [Opened(block.heads, None, 0, None, 0) for block in blocks]
 
 
-def read_contents(connection: sqlite3.Connection, sent: Sent, blocks: Sequence[InBlock]) -> list[Opened]:
-    """Blocks with what was sent. ValueError: the database has none of an id, or a segment not so much. Raises StoreError."""
-    here = _read_contents(connection, {block.id: block.heads for block in blocks if block.segment is None})
-    found: list[Opened] = []
+def read_contents(connection: sqlite3.Connection, sent: Sent, blocks: Sequence[InBlock]) -> list[Placed]:
+    """What was sent in blocks. ValueError: the database has none of an id, or not as much as the heads say. Raises StoreError."""
+    here = _read_contents(connection, [block for block in blocks if block.segment is None])
+    found: list[Placed] = []
     for segment, some in groupby(blocks, attrgetter("segment")):
         if segment is None:
             found += [here[block.id] for block in some]
         else:
-            found += _read_sent(sent, segment, list(some))
+            found += sent.read_blocks(segment, [_extents(block) for block in some])
     return found
 
 
-def _read_sent(sent: Sent, segment: int, blocks: list[InBlock]) -> list[Opened]:
-    """Blocks of which a segment of the commit log has what was sent."""
-    extents = [block.extents or [] for block in blocks]
-    found: list[Opened] = []
-    for block, where, placed in zip(blocks, extents, sent.read_blocks(segment, extents), strict=True):
-        opened_now = Opened(block.heads, *placed)
-        if opened_now.size != bytes_of(where):
-            raise ValueError(
-                f"the database is damaged: what was sent in block {block.id} is not as long as its heads say"
-            )
-        found.append(opened_now)
-    return found
+def _extents(block: InBlock) -> list[Extent]:
+    extents = block.extents or []
+    if bytes_of(extents) != block.content_bytes + block.body_bytes:
+        raise ValueError(f"the database is damaged: what was sent in block {block.id} is not as long as its heads say")
+    return extents
 
 
-def _read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -> dict[int, Opened]:
-    """Blocks whose contents the database has, in one step."""
-    ids = [*heads_of]
+def _read_contents(connection: sqlite3.Connection, blocks: list[InBlock]) -> dict[int, Placed]:
+    """The same of those that the database has it of, in one step."""
+    ids = [block.id for block in blocks]
     if not ids:
         return {}
     ((found, contents, bodies),) = connection.execute(sql.CONTENTS, (orjson.dumps(ids).decode(),)).fetchall()
@@ -229,7 +238,16 @@ def _read_contents(connection: sqlite3.Connection, heads_of: dict[int, bytes]) -
     if read != ids:
         missing = next(block_id for block_id in ids if block_id not in read)
         raise ValueError(f"the database is damaged: block {missing} has no content")
-    return dict(zip(ids, opened(heads_of.values(), contents or b"", bodies or b""), strict=True))
+    placed: dict[int, Placed] = {}
+    content_at = body_at = 0
+    contents, bodies = contents or b"", bodies or b""
+    for block in blocks:
+        placed[block.id] = Placed(contents, content_at, bodies, body_at)
+        content_at += block.content_bytes
+        body_at += block.body_bytes
+    if (content_at, body_at) != (len(contents), len(bodies)):
+        raise ValueError("the database is damaged: the contents of blocks are not as long as their heads say")
+    return placed
 
 
 class InBlocks:

@@ -5,11 +5,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from broker.store.base import AcceptedPage, Columns, Page, Recovered, StoredMessage
+from broker.store.base import AcceptedPage, Page, Recovered, StoredMessage
 from broker.store.batch import Batch
 from broker.store.changes import LANE_READY, CounterRow, DeduplicationRow, LeaseRow, MessageRow
+from broker.store.columns import Columns
 from broker.store.counters import unpack_counters
 from broker.store.entries import entry_at
+from broker.store.new_blocks import HEAD
 
 
 class DictStore:
@@ -306,14 +308,7 @@ def in_columns(page: Page) -> Page:
 def columns_of(rows: list[StoredMessage]) -> Columns:
     """Messages of one queue, with content, as columns."""
     contents, bodies = [row.content or b"" for row in rows], [row.body or b"" for row in rows]
-    return Columns(
-        rows[0].queue,
-        tuple(row.id for row in rows),
-        tuple(row.enqueued_at_ms for row in rows),
-        tuple(map(len, contents)),
-        tuple(map(len, bodies)),
-        b"before" + b"".join(contents) + b"behind",
-        6,
-        b"before" + b"".join(bodies),
-        6,
-    )
+    sizes = zip(map(len, contents), map(len, bodies), strict=True)
+    heads = [HEAD.pack(row.id, row.enqueued_at_ms, *each) for row, each in zip(rows, sizes, strict=True)]
+    whole, content_bytes, body_bytes = b"".join([*contents, *bodies]), sum(map(len, contents)), sum(map(len, bodies))
+    return Columns(rows[0].queue, b"".join(heads), whole, 0, content_bytes, whole, content_bytes, body_bytes)
