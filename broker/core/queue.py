@@ -102,16 +102,17 @@ class Queue(QueueState):
         message.body = admitted.body
         message.memory_bytes = MESSAGE_MEMORY_BYTES + 2 * len(stored) + len(admitted.body)
         batch = self.ledger.batch
-        row = MessageRow(order, self.generation, message.lane, order, message.group, now_ms, stored, admitted.body)
         self._arrived(message, now_ms)
-        if delay_ms:
-            batch.add_message(row)
-            self.set_lease(message, now_ms + delay_ms, now_ms)
-        elif self._accept(message, self._has_room()):
-            batch.add_message(row)
-            self._hold(message)
+        if delay_ms or self._accept(message, self._has_room()):
+            batch.add_message(
+                MessageRow(order, self.generation, message.lane, order, message.group, now_ms, stored, admitted.body)
+            )
+            if delay_ms:
+                self.set_lease(message, now_ms + delay_ms, now_ms)
+            else:
+                self._hold(message)
         else:
-            batch.leave_message(row)
+            batch.leave_message(order, self.generation, message.group, now_ms, stored, admitted.body)
         return message, Sent(content.message_id, sequence_number(order) if self.settings.fifo else None)
 
     def lease(self, message: Message, visibility_ms: int, now_ms: int) -> None:

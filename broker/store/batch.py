@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from broker.store.changes import CounterRow, LeaseRow, MessageRow, MoveRow
+from broker.store.changes import LANE_READY, CounterRow, LeaseRow, MessageRow, MoveRow
 from broker.store.counters import pack_counters
 from broker.store.entries import Packed, pack_facts
-from broker.store.new_blocks import MESSAGE_BYTES_MAX, NewBlock, packed
+from broker.store.new_blocks import MESSAGE_BYTES_MAX, BlockBuilder, NewBlock
 
 SMALL_ROWS: Final = 2_048
 SMALL_BYTES: Final = 512 * 1024
@@ -40,7 +40,7 @@ class Batch:
         self.message_time_ms = 0  # the newest message time seen; set when the batch is cut
         self.messages: dict[int, MessageRow] = {}
         # Queue -> messages that memory does not keep: no Change speaks of one before a read of the store has found it.
-        self.left: dict[int, list[MessageRow]] = {}
+        self.left: dict[int, BlockBuilder] = {}
         self.left_bytes = 0
         self._left_last: bytes | None = None  # the body of the last of them
         self.blocks: dict[int, list[NewBlock]] = {}  # the same, packed
@@ -73,7 +73,7 @@ class Batch:
     @property
     def arrivals(self) -> int:
         """How many messages arrive."""
-        count = len(self.messages) + sum([len(rows) for rows in self.left.values()])
+        count = len(self.messages) + sum([builder.count for builder in self.left.values()])
         return count + sum([block.count for blocks in self.blocks.values() for block in blocks])
 
     @property
@@ -119,28 +119,31 @@ class Batch:
         """A message has arrived."""
         self.messages[row.id] = row
 
-    def leave_message(self, row: MessageRow) -> None:
-        """The same, to wait in the store alone. It has its place after all others of its queue.
+    def leave_message(
+        self, message_id: int, queue: int, group: str | None, enqueued_at_ms: int, content: bytes, body: bytes
+    ) -> None:
+        """The same, to wait in the store alone, in LANE_READY. It has its place after all others of its queue.
 
         No lease, move or end of it is in this batch, nor in any that follows, before a read of the store has found it.
         """
-        size = len(row.content) + len(row.body)
+        size = len(content) + len(body)
         # A body that several share is written once where they have rows.
-        if size > MESSAGE_BYTES_MAX or row.body is self._left_last:
-            self.messages[row.id] = row
+        if size > MESSAGE_BYTES_MAX or body is self._left_last:
+            self.messages[message_id] = MessageRow(
+                message_id, queue, LANE_READY, message_id, group, enqueued_at_ms, content, body
+            )
             return
-        self._left_last = row.body
+        self._left_last = body
         self.left_bytes += size
-        left = self.left.get(row.queue)
-        if left is None:
-            self.left[row.queue] = [row]
-        else:
-            left.append(row)
+        builder = self.left.get(queue)
+        if builder is None:
+            builder = self.left[queue] = BlockBuilder(queue)
+        builder.add(message_id, group, enqueued_at_ms, content, body)
 
     def pack(self) -> None:
         """Make blocks of what is left to the store."""
-        for queue, rows in self.left.items():
-            self.blocks[queue] = packed(rows)
+        for queue, builder in self.left.items():
+            self.blocks[queue] = builder.blocks()
         self.left = {}
 
     def set_lease(self, row: LeaseRow) -> None:

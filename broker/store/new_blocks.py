@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import accumulate
-from operator import attrgetter
 from typing import Final
 
 from broker.store.changes import LANE_READY, MessageRow
@@ -25,8 +24,6 @@ GONE: Final = 0
 
 # Where contents begin in a segment of the commit log; how many bytes they have, and how many the bodies that follow them.
 Extent = tuple[int, int, int]
-
-_by_id: Final = attrgetter("id")
 
 
 class NewBlock:
@@ -108,37 +105,67 @@ def name_of(name: str | int | None) -> str | None:
     return name
 
 
-def packed(rows: Iterable[MessageRow]) -> list[NewBlock]:
-    """Messages of one queue, in order, as blocks."""
-    blocks: list[NewBlock] = []
-    some: list[MessageRow] = []
-    size = 0
+class BlockBuilder:
+    """Messages of one queue, in order, of which blocks are to be made."""
+
+    __slots__ = ("_queue", "_ids", "_times", "_groups", "_grouped", "_contents", "_bodies")
+
+    def __init__(self, queue: int) -> None:
+        self._queue: Final = queue
+        self._ids: Final[list[int]] = []
+        self._times: Final[list[int]] = []
+        self._groups: Final[list[str | None]] = []
+        self._grouped = False  # whether any has a group
+        self._contents: Final[list[bytes]] = []
+        self._bodies: Final[list[bytes]] = []
+
+    def add(self, message_id: int, group: str | None, enqueued_at_ms: int, content: bytes, body: bytes) -> None:
+        """The next message."""
+        self._ids.append(message_id)
+        self._times.append(enqueued_at_ms)
+        self._groups.append(group)
+        self._grouped = self._grouped or group is not None
+        self._contents.append(content)
+        self._bodies.append(body)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._ids)
+
+    def blocks(self) -> list[NewBlock]:
+        """All of them as blocks."""
+        contents, bodies = self._contents, self._bodies
+        blocks: list[NewBlock] = []
+        begin = size = 0
+        for at in range(len(contents)):
+            message_bytes = len(contents[at]) + len(bodies[at])
+            if at > begin and (at - begin == MESSAGES_MAX or size + message_bytes > BYTES_MAX):
+                blocks.append(self._block(begin, at))
+                begin, size = at, 0
+            size += message_bytes
+        if contents:
+            blocks.append(self._block(begin, len(contents)))
+        return blocks
+
+    def _block(self, begin: int, end: int) -> NewBlock:
+        contents, bodies = self._contents[begin:end], self._bodies[begin:end]
+        states = self._ids[begin:end], self._times[begin:end], map(len, contents), map(len, bodies)
+        heads = b"".join(map(HEAD.pack, *states))
+        sent = [(b"".join(contents), b"".join(bodies))]
+        groups = self._groups[begin:end]
+        if not self._grouped or groups.count(None) == len(groups):
+            return NewBlock(self._queue, heads, None, b"", sent)
+        place_of = {name: place for place, name in enumerate(dict.fromkeys(groups))}
+        return NewBlock(self._queue, heads, list(place_of), bytes(map(place_of.__getitem__, groups)), sent)
+
+
+def packed(rows: Sequence[MessageRow]) -> list[NewBlock]:
+    """Messages of one queue, in order and at least one, as blocks."""
+    builder = BlockBuilder(rows[0].queue)
     for row in rows:
-        row_bytes = len(row.content) + len(row.body)
-        if some and (len(some) == MESSAGES_MAX or size + row_bytes > BYTES_MAX):
-            blocks.append(_packed(some))
-            some, size = [], 0
-        some.append(row)
-        size += row_bytes
-    if some:
-        blocks.append(_packed(some))
-    return blocks
-
-
-def _packed(rows: list[MessageRow]) -> NewBlock:
-    contents = [row.content for row in rows]
-    bodies = [row.body for row in rows]
-    times = [row.enqueued_at_ms for row in rows]
-    groups = [row.group for row in rows]
-    heads = b"".join(map(HEAD.pack, map(_by_id, rows), times, map(len, contents), map(len, bodies)))
-    names: list[str | None] | None = list(dict.fromkeys(groups))
-    members = b""
-    if names == [None]:
-        names = None
-    elif names is not None:
-        place_of = {name: place for place, name in enumerate(names)}
-        members = bytes(map(place_of.__getitem__, groups))
-    return NewBlock(rows[0].queue, heads, names, members, [(b"".join(contents), b"".join(bodies))])
+        builder.add(row.id, row.group, row.enqueued_at_ms, row.content, row.body)
+    return builder.blocks()
 
 
 def joined(blocks: Sequence[NewBlock]) -> list[NewBlock]:

@@ -51,7 +51,8 @@ class Cursor(sqlite3.Cursor):
         self.sent = sent
         self._began = sent.begin_read()
         try:
-            return self.execute(statement, values)
+            text, names = sql.by_place(statement)
+            return self.execute(text, [values[name] for name in names])
         except BaseException:
             sent.end_read(self._began)
             raise

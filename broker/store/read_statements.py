@@ -4,7 +4,19 @@ The plans matter as much as the results: `tests/store/test_plans.py` checks that
 module knows the schema and nothing of connections or threads.
 """
 
+import re
+from functools import cache
 from typing import Final
+
+_NAME: Final = re.compile(r":([a-z_]+)")
+
+
+@cache
+def by_place(statement: str) -> tuple[str, tuple[str, ...]]:
+    """The statement with its values by place, and which they are: Python's module lets go of the interpreter for every name."""
+    names = tuple(dict.fromkeys(_NAME.findall(statement)))
+    return _NAME.sub(lambda name: f"?{names.index(name[1]) + 1}", statement), names
+
 
 # ---- Pages. Each is one statement, so one read transaction: it picks ids in the page's order, one more than may be wanted, and
 # looks up what is to be known of each, one by one. Whoever reads stops at the row that fills the page, and nothing beyond it is

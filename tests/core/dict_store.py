@@ -46,7 +46,7 @@ class DictStore:
         self.batch_number = batch.number
         self.message_time_ms = max(self.message_time_ms, batch.message_time_ms)
         self.rows.update(batch.messages)
-        left = [row for rows in batch.left.values() for row in rows]
+        left = [row for builder in batch.left.values() for block in builder.blocks() for row in block.rows()]
         left += [row for blocks in batch.blocks.values() for block in blocks for row in block.rows()]
         self.rows.update((row.id, row) for row in left)
         self.left.update((row.id, batch.number) for row in left)

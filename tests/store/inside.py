@@ -81,7 +81,12 @@ def send(*rows: MessageRow) -> Callable[[Batch], object]:
 
 def leave(*rows: MessageRow) -> Callable[[Batch], object]:
     """To the store alone."""
-    return lambda batch: [batch.leave_message(row) for row in rows]
+    return lambda batch: [leave_row(batch, row) for row in rows]
+
+
+def leave_row(batch: Batch, row: MessageRow) -> None:
+    """Of LANE_READY."""
+    batch.leave_message(row.id, row.queue, row.group, row.enqueued_at_ms, row.content, row.body)
 
 
 def delete(*numbers: int, queue: int = 1) -> Callable[[Batch], object]:

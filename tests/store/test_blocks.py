@@ -24,7 +24,7 @@ from broker.store.new_blocks import BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, 
 from broker.store.sqlite import SqliteStore
 from broker.store.stretches import BLOCK_SIZE, MESSAGES_PER_STRETCH
 from tests.store.conformance import PLENTY, counters, ids, lease, message, present, read
-from tests.store.inside import Commits, connection_of, delete, leave, rows_in, send
+from tests.store.inside import Commits, connection_of, delete, leave, leave_row, rows_in, send
 
 
 @pytest.fixture
@@ -118,7 +118,11 @@ def test_blocks_of_a_queue_do_not_overlap() -> None:
     """Memory keeps messages of some groups, and leaves those of others, which came between them, to the store."""
     batch = Batch(1)
     for n in range(1, 101):
-        (batch.leave_message if n % 3 else batch.add_message)(message(n, group="ab"[n % 3 == 0]))
+        row = message(n, group="ab"[n % 3 == 0])
+        if n % 3:
+            leave_row(batch, row)
+        else:
+            batch.add_message(row)
     batch.pack()
     own, blocks = arranged(batch)
     assert own == []

@@ -20,7 +20,7 @@ from broker.store.directory import SEGMENT_NAMES
 from broker.store.new_blocks import MESSAGE_BYTES_MAX
 from broker.store.sent import Sent
 from tests.store.conformance import accept, counters, entry, lease, message
-from tests.store.inside import SECRET, Behind, numbers, sends
+from tests.store.inside import SECRET, Behind, leave_row, numbers, sends
 
 
 def contents(batch: Batch) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_what_is_left_to_the_store_is_read_as_any_message(log: CommitLog, tmp_pa
     for row in kept:
         batch.add_message(row)
     for row in left:
-        batch.leave_message(row)
+        leave_row(batch, row)
     for row in kept + left:
         expected.add_message(row)
     assert (batch.arrivals, batch.message_bytes) == (expected.arrivals, expected.message_bytes)
@@ -98,7 +98,7 @@ def test_what_is_left_to_the_store_is_read_as_any_message(log: CommitLog, tmp_pa
 def test_a_log_cut_within_blocks_ends_before_them(log: CommitLog, tmp_path: Path) -> None:
     batch = Batch(1)
     for n in range(1, 100):
-        batch.leave_message(message(n))
+        leave_row(batch, message(n))
     size = log.append(batch)
     segment = tmp_path / SEGMENT_NAMES[0]
     whole = segment.read_bytes()[:size]
@@ -113,7 +113,7 @@ def test_a_log_cut_within_blocks_ends_before_them(log: CommitLog, tmp_path: Path
 def test_bodies_of_several_and_large_ones_are_in_no_block(bodies: list[bytes]) -> None:
     batch = Batch(1)
     for n, body in enumerate(bodies, 1):
-        batch.leave_message(message(n, queue=n, body=body))
+        leave_row(batch, message(n, queue=n, body=body))
     assert len(batch.messages) == max(1, len(bodies) - 1)
     batch.pack()
     assert batch.arrivals == len(bodies)
