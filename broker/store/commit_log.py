@@ -8,15 +8,16 @@ Where the database refers to what was sent in blocks instead of having it too (s
 and another file takes its place. commit_records.py says what a record is.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from broker.store.base import CommitFailed
+from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import SMALL_BYTES, Batch
 from broker.store.commit_records import record_of, seed_of
-from broker.store.directory import SEGMENT_NAMES, sync_path
+from broker.store.directory import SEGMENT_NAMES
 from broker.store.segment import NO_ROOM, SEGMENT_BYTES, Segment
 from broker.store.sent import Sent
 
@@ -82,11 +83,13 @@ class CommitLog:
         self._preparing: threading.Thread | None = None
         self._synced = synced
         self._names_are_durable = True
+        self._uncertain: CommitUncertain | None = None  # why they never will be
         self._lengthens = synced  # the disk is waited for, so that it matters
         self._gives_way = (
             False  # the lengthening thread, to whoever wants the turn: a lock alone would let it go on and on
         )
         first = self._segments[0]
+        self._names = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
         while synced and has_space() and first.size < _LENGTH_AT_FIRST_BYTES and first.lengthen(_LENGTH_AT_FIRST_BYTES):
             pass
 
@@ -183,12 +186,18 @@ class CommitLog:
         return segment
 
     def _make_names_durable(self) -> None:
-        """Before anything is written to a file that took the place of another. Raises CommitFailed."""
+        """Before anything is written to a file that took the place of another. Raises CommitUncertain.
+
+        What could not be synced once is never known to be: a second attempt may succeed without.
+        """
+        if self._uncertain is not None:
+            raise self._uncertain
         if not self._names_are_durable and self._synced:
             try:
-                sync_path(self._directory)
+                os.fsync(self._names)
             except OSError as error:
-                raise CommitFailed(f"{self._directory}: {error.strerror}") from error
+                self._uncertain = CommitUncertain(f"{self._directory}: {error.strerror}; its names may not be on disk")
+                raise self._uncertain from error
         self._names_are_durable = True
 
     def shrink(self) -> bool:
@@ -239,7 +248,7 @@ class CommitLog:
                 try:
                     self._segments[at] = self._in_place_of(self._segments[at])
                     self._make_names_durable()
-                except CommitFailed:
+                except (CommitFailed, CommitUncertain):
                     return  # who needs it will find out
             other = self._segments[at]
         while not self._gives_way:
@@ -255,12 +264,16 @@ class CommitLog:
         self._gives_way = True
         if self._preparing is not None:
             self._preparing.join()
+        if self._segments:
+            os.close(self._names)
         segments, self._segments = self._segments, []
         for segment in segments:
             segment.close()
-            if discard and self._sent.release(segment.first):
-                os.unlink(segment.path)
-            elif discard:
-                self._sent.keep(segment.first, segment.path, None)
+            with contextlib.suppress(OSError):  # the next start finds the file as it is
+                if discard and self._sent.release(segment.first):
+                    os.unlink(segment.path)
+                elif discard:
+                    self._sent.keep(segment.first, segment.path, None)
         if discard:
-            self._sent.tidy()
+            with contextlib.suppress(OSError):  # likewise
+                self._sent.tidy()

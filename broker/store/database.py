@@ -19,7 +19,7 @@ from broker.store.backup import bring_in_sent
 from broker.store.base import CommitFailed, CommitUncertain, Recovered, StoreError, StoreUnusable
 from broker.store.batch import Batch
 from broker.store.commit_records import open_segments
-from broker.store.directory import KEPT_PREFIX, Directory
+from broker.store.directory import Directory
 from broker.store.sent import Sent
 from broker.store.sqlite_writer import Writer
 from broker.store.write_ahead_log import FINISH_BYTES, WriteAheadLog
@@ -60,17 +60,17 @@ class Database:
         self._look_at_disk()
         self.give_way: Callable[[], bool] = lambda: False  # has others give space back; whether it was much
         version = schema.examine(directory.database, len(steps))
+        if version == 0 and (name := directory.remains()):
+            raise StoreUnusable(
+                f"{directory.path} holds {name}, which belongs to a database that is not there; all was left as it is"
+                f" (to begin anew, use an empty directory)"
+            )
         self.connection = sqlite3.connect(
             directory.database, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_CACHED
         )
         try:
             self._configure(new=version == 0)
             if version == 0:
-                if self.sent.is_without_database():
-                    raise StoreUnusable(
-                        f"{directory.path} holds what was sent to a database that is not there ({KEPT_PREFIX}…);"
-                        " it was left as it is"
-                    )
                 schema.create(self.connection, Chance().secret(32), steps)
                 directory.sync()
             else:
@@ -86,7 +86,8 @@ class Database:
             self._writer = Writer(
                 self.connection, directory.database, self.sent, synced=synced, mindful=not careless, arrange=arrange
             )
-            self._writer.recover()  # opens SQLite's log
+            found = self._writer.recover()  # opens SQLite's log
+            self.sent.drop_later(found.batch_number)
             self._log = WriteAheadLog(directory.database, schema.PAGE_BYTES, self._synchronous, BUSY_TIMEOUT_MS)
         except BaseException:
             self.connection.close()

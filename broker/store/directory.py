@@ -22,6 +22,7 @@ PIN_NAME: Final = "pombo.pin"  # locked by whoever copies the database
 LOCK_NAME: Final = "pombo.lock"
 RESERVE_NAME: Final = "reserve"
 RESERVE_BYTES: Final = 16 * 1024 * 1024
+_BEGINNING_BYTES: Final = 16  # of a log: no record is shorter
 _LEFT_TO_OTHERS_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -67,6 +68,17 @@ class Directory:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
+
+    def remains(self) -> str | None:
+        """A file that belongs to a database, where there is none: one that was kept, or a log that is not empty. Raises OSError."""
+        missing = not os.path.exists(self.database)
+        for name in sorted(os.listdir(self.path)):
+            if name.startswith(KEPT_PREFIX):
+                return name
+            with_records = name in SEGMENT_NAMES or (missing and name == DATABASE_NAME + "-wal")
+            if with_records and _begins_with_something(os.path.join(self.path, name)):
+                return name
+        return None
 
     def sync(self) -> None:
         """Make the directory's entries durable."""
@@ -126,6 +138,12 @@ def _allocate(file: int, size: int) -> None:
         for at in range(0, size, len(block)):
             os.pwrite(file, block, at)
         os.fsync(file)
+
+
+def _begins_with_something(path: str) -> bool:
+    """Whether the file has more than zeros at its beginning."""
+    with open(path, "rb") as file:
+        return any(file.read(_BEGINNING_BYTES))
 
 
 def sync_path(path: str) -> None:

@@ -50,6 +50,7 @@ class Sent:
         self._emptied: dict[int, tuple[int, int]] = {}
         self._left: set[int] = set()  # sparse ones that cannot be read
         self._spare = False
+        self._last_found: int | None = None  # the newest segment when the log was found; it is no spare
         self._turns = 0  # of the log, from one segment to the other
         self._touched: dict[int, int] = {}  # kept segment -> at which turn a block of it was the last to go
 
@@ -64,10 +65,6 @@ class Sent:
             digits = name.removeprefix(KEPT_PREFIX)
             if name.startswith(KEPT_PREFIX) and digits.isdigit():
                 self._kept.add(int(digits))
-
-    def is_without_database(self) -> bool:
-        """Whether there are files that were kept for one, which is not there. Raises OSError."""
-        return any(name.startswith(KEPT_PREFIX) for name in os.listdir(self._directory))
 
     def keep_all(self, *, synced: bool) -> None:
         """A log is begun in the place of the one that was found: keep what blocks refer to. Raises OSError.
@@ -85,8 +82,20 @@ class Sent:
         self._in_log.clear()
         for number in self._kept if synced else ():
             sync_path(self.path_of(number))
-        if not self._spare:
-            self.tidy()
+        self.tidy()
+
+    def drop_later(self, newest: int) -> None:
+        """A start found batches up to this one. What comes next has numbers that others had, where a copy was restored.
+
+        So files that nothing refers to and that begin later go, and the one that may hold records of later batches is not to be
+        written over: these would follow new ones. Raises OSError.
+        """
+        with self._lock:
+            for number in [number for number in self._kept if number > newest and number not in self._bytes]:
+                os.unlink(self.path_of(number))
+                self._kept.remove(number)
+                self._forget(number)
+            self._last_found = max([*self._kept, *self._in_log], default=None)
 
     def hold(self, number: int, segment: Segment) -> None:
         """Blocks will refer to this segment. Raises OSError."""
@@ -112,9 +121,11 @@ class Sent:
                 else:
                     os.replace(other, path)  # at no moment is there none of this name
             except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-                raise
+                if _is_same(path, name):
+                    with contextlib.suppress(OSError):
+                        os.unlink(name)
+                    raise
+                # else it has happened, whatever was said, and `name` is the only one
             self._kept.add(number)
             self._touched.setdefault(number, self._turns)
             self._close(number)
@@ -250,15 +261,15 @@ class Sent:
             for number in [number for number in self._emptied if number in self._kept]:
                 if self._is_free(number):
                     try:
-                        self._let_go_of(self.path_of(number))
+                        self._let_go_of(self.path_of(number), fit=number != self._last_found)
                     except OSError:
                         continue  # the next sync tries again: nobody needs it to be gone
                     self._kept.remove(number)
                     self._forget(number)
 
-    def _let_go_of(self, path: str) -> None:
-        """Of a file that is free. One that has another name, too, is still another's."""
-        if self._spare or os.stat(path).st_nlink > 1:
+    def _let_go_of(self, path: str, *, fit: bool) -> None:
+        """Of a file that is free, and fit to be written over. One that has another name, too, is still another's."""
+        if self._spare or not fit or os.stat(path).st_nlink > 1:
             os.unlink(path)
         else:
             os.rename(path, self._path(SPARE_NAME))
@@ -343,6 +354,14 @@ class Sent:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return True
+        return False
+
+
+def _is_same(path: str, name: str) -> bool:
+    """Whether these are two names of one file, which is there. Raises OSError where that cannot be found out."""
+    try:
+        return os.path.samefile(path, name)
+    except FileNotFoundError:
         return False
 
 

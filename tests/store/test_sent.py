@@ -1,6 +1,5 @@
 """What was sent in blocks stays in the commit log: files are kept for as long as blocks refer to them, and no longer."""
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,66 +8,19 @@ from typing import Any
 
 import pytest
 
-from broker.store import commit_log, schema, sent
+from broker.store import schema
 from broker.store.backup import backup_directory
-from broker.store.base import CommitFailed, StoreError, StoreUnusable
+from broker.store.base import StoreError
 from broker.store.batch import Batch
-from broker.store.directory import KEPT_PREFIX, NEXT_NAME, PIN_NAME, SEGMENT_NAMES, SPARE_NAME
+from broker.store.directory import KEPT_PREFIX, PIN_NAME, SEGMENT_NAMES, SPARE_NAME
 from broker.store.segment import Segment
 from broker.store.sent import AT_REST_TURNS, Sent
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import PLENTY, lease, message, present, read
-from tests.store.inside import Commits, connection_of, delete, leave, rows_in, send
+from tests.store.inside import Commits, delete, rows_in, send
+from tests.store.leaving import EACH, bodies, body, expected, kept, leave_many, reopened, sync
 
-BODY = b"x" * 500
-EACH = 20  # messages of a batch
-
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three batches."""
-    monkeypatch.setattr(commit_log, "SEGMENT_BYTES", 40_000)
-    monkeypatch.setattr(sent, "SEGMENT_BYTES", 40_000)
-    monkeypatch.setattr(commit_log, "_FEW_BYTES", 100_000)  # nothing is prepared beside the tests
-
-
-@pytest.fixture
-def commit(store: SqliteStore) -> Commits:
-    return Commits(store)
-
-
-def body(number: int) -> bytes:
-    return b"%d " % number + BODY
-
-
-def leave_many(commit: Commits, count: int, *, first: int = 1) -> None:
-    for begin in range(first, first + count, EACH):
-        commit(leave(*(message(n, body=body(n)) for n in range(begin, begin + EACH))))
-
-
-def kept(directory: Path) -> list[str]:
-    return sorted(name for name in os.listdir(directory) if name.startswith(KEPT_PREFIX))
-
-
-def bodies(store: SqliteStore, queue: int = 1) -> list[tuple[int, bytes | None]]:
-    return [(row.id, row.body) for row in read(store.look(queue, 0, limit=9999, bytes_max=PLENTY)).rows]
-
-
-def expected(*numbers: int) -> list[tuple[int, bytes]]:
-    return [(n, body(n)) for n in numbers]
-
-
-def sync(store: SqliteStore) -> None:
-    """What was written is durable, so that files are free."""
-    assert store._database is not None
-    store._database.sync()
-
-
-def reopened(store: SqliteStore, directory: Path) -> SqliteStore:
-    store.close()
-    again = SqliteStore(str(directory))
-    again.open()
-    return again
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 # ---- What is kept
@@ -439,189 +391,6 @@ def test_what_an_upgrade_leaves_beside_it_is_whole(
     older.close()
 
 
-# ---- What goes wrong
-
-
-def test_a_missing_file_is_named_and_nothing_is_begun(store: SqliteStore, directory: Path, commit: Commits) -> None:
-    leave_many(commit, 300)
-    store.close()
-    missing = kept(directory)[1]
-    os.rename(directory / missing, directory / "elsewhere")
-    before = sorted(os.listdir(directory))
-    with pytest.raises(StoreUnusable, match=f"{missing} missing"):
-        SqliteStore(str(directory)).open()
-    assert sorted(os.listdir(directory)) == before
-    os.rename(directory / "elsewhere", directory / missing)
-    again = SqliteStore(str(directory))
-    again.open()
-    assert bodies(again) == expected(*range(1, 301))
-    again.close()
-
-
-def test_a_file_that_was_cut_short_is_an_error_of_the_store(
-    store: SqliteStore, directory: Path, commit: Commits
-) -> None:
-    leave_many(commit, 300)
-    os.truncate(directory / kept(directory)[0], 100)
-    with pytest.raises(StoreError, match=f"{kept(directory)[0]} is damaged"):
-        read(store.look(1, 0, limit=9999, bytes_max=PLENTY))
-    last = read(store.look(1, 290, limit=9999, bytes_max=PLENTY))
-    assert [row.id for row in last.rows] == [*range(291, 301)]
-
-
-class Refused:
-    """Calls of one of the operating system's functions that concern the log's files, as on a full disk."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        self._monkeypatch, self._name = monkeypatch, name
-        self._function: Callable[..., Any] = getattr(os, name)
-        monkeypatch.setattr(os, name, self._refuse)
-
-    def _refuse(self, *arguments: Any, **others: Any) -> Any:
-        if any(os.path.basename(str(path)) in (NEXT_NAME, SPARE_NAME, *SEGMENT_NAMES) for path in arguments[:2]):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return self._function(*arguments, **others)
-
-    def end(self) -> None:
-        self._monkeypatch.setattr(os, self._name, self._function)
-
-
-@pytest.mark.parametrize("refused", ["open", "link", "replace"])
-def test_a_full_disk_refuses_the_batch_that_needs_another_file(
-    store: SqliteStore, commit: Commits, monkeypatch: pytest.MonkeyPatch, refused: str
-) -> None:
-    leave_many(commit, 120)
-    full = Refused(monkeypatch, refused)
-    with pytest.raises(CommitFailed) as caught:
-        leave_many(commit, 120, first=121)
-    assert caught.value.disk_full
-    last = commit.number - 1
-    assert len(present(store)) == last * EACH
-    full.end()
-    commit.number = last
-    leave_many(commit, 100, first=last * EACH + 1)
-    assert bodies(store) == expected(*range(1, last * EACH + 101))
-
-
-@pytest.mark.parametrize("refused", ["open", "link", "replace"])
-@pytest.mark.parametrize("in_blocks", [False, True])
-def test_a_segment_that_could_not_be_replaced_is_still_the_logs(
-    store: SqliteStore,
-    directory: Path,
-    commit: Commits,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    refused: str,
-    in_blocks: bool,
-) -> None:
-    leave_many(commit, 100)
-    log = store._commits
-    assert log is not None
-    log._database.make_durable(commit.number)
-    log._gives_way = False
-    full = Refused(monkeypatch, refused)
-    log._prepare()
-    full.end()
-    commit(delete(*range(1, 101)))
-    sync(store)
-    commit.flushes = False
-    for n in range(101, 401, EACH):
-        rows = [message(m, body=body(m)) for m in range(n, n + EACH)]
-        commit(leave(*rows) if in_blocks else send(*rows))
-    shutil.copytree(directory, tmp_path / "killed")
-    killed = SqliteStore(str(tmp_path / "killed"))
-    killed.open()
-    assert bodies(killed) == expected(*range(101, 401))
-    killed.close()
-    assert bodies(store) == expected(*range(101, 401))
-
-
-def test_a_batch_that_nobody_could_read_is_refused_before_it_is_written(
-    store: SqliteStore, directory: Path, commit: Commits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leave_many(commit, 60)
-    commit(send(*(message(n, body=body(n)) for n in range(61, 81))))  # to the other segment
-
-    def no_more_files(_segment: Segment) -> int:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Segment, "for_reading", no_more_files)
-        with pytest.raises(CommitFailed):
-            commit(leave(*(message(n, body=b"refused") for n in range(81, 101))))
-    commit.number -= 1
-    commit(leave(*(message(n, body=body(n)) for n in range(101, 121))))
-    again = reopened(store, directory)
-    assert bodies(again) == expected(*range(1, 81), *range(101, 121))
-    again.close()
-
-
-def test_with_normal_a_file_is_free_when_what_emptied_it_is_durable(
-    store: SqliteStore, directory: Path, commit: Commits, tmp_path: Path
-) -> None:
-    """What blocks refer to was acknowledged as durable, whatever `synchronous` is now."""
-    leave_many(commit, 300)
-    store.close()
-    other = SqliteStore(str(directory), synchronous="normal")
-    other.open()
-    more = Commits(other)
-    more.number = commit.number
-    more(delete(*range(1, 101)))
-    connection = connection_of(other)
-    synced: list[str] = []
-    connection.set_trace_callback(synced.append)
-    while other.vacuum():
-        pass
-    connection.set_trace_callback(None)
-    assert "PRAGMA synchronous = FULL" in synced
-    assert len(kept(directory)) < 5
-    assert bodies(other) == expected(*range(101, 301))
-    other.close()
-
-
-def test_a_sparse_file_that_cannot_be_read_stays(store: SqliteStore, directory: Path, commit: Commits) -> None:
-    leave_many(commit, 300)
-    commit(delete(*(n for n in range(1, 301) if (n - 1) // EACH % 3)))
-    store.checkpoint()
-    damaged = kept(directory)[0]
-    os.truncate(directory / damaged, 100)
-    while store.vacuum():
-        pass
-    commit(send(message(301, body=body(301))))
-    sync(store)
-    assert kept(directory) == [damaged]
-
-
-def test_a_start_empties_no_file_that_somebody_may_be_copying(tmp_path: Path) -> None:
-    path = tmp_path / SEGMENT_NAMES[0]
-    path.write_bytes(b"copied")
-    files = os.open(path, os.O_RDONLY), os.open(path, os.O_RDONLY)
-    found = Sent(str(tmp_path))
-    found.find({1: (files[0], str(path))})
-    assert found.recover({}) == []
-    found.keep_all(synced=True)
-    assert not path.exists()
-    assert os.pread(files[1], 100, 0) == b"copied"
-    os.close(files[1])
-
-
-@pytest.mark.parametrize("referred", [False, True])
-def test_a_kill_between_two_names_of_a_file(tmp_path: Path, referred: bool) -> None:
-    path, name = tmp_path / SEGMENT_NAMES[0], tmp_path / f"{KEPT_PREFIX}1"
-    path.write_bytes(b"sent")
-    os.link(path, name)
-    found = Sent(str(tmp_path))
-    found.find({1: (os.open(path, os.O_RDONLY), str(path))})
-    found.recover({1: 4} if referred else {})
-    found.keep_all(synced=True)
-    assert (path.exists(), name.read_bytes()) == (False, b"sent")
-    if referred:
-        assert found.read(1, [(0, 1, 3)]) == (b"s", b"ent")
-    found.synced(0)
-    assert name.exists() == referred
-    found.close()
-
-
 def test_a_file_with_two_names_is_given_to_nobody(segments: Segments) -> None:
     """As what a failure left behind."""
     segments.make(1)
@@ -632,30 +401,3 @@ def test_a_file_with_two_names_is_given_to_nobody(segments: Segments) -> None:
     assert kept(segments.directory) == []
     assert not (segments.directory / SPARE_NAME).exists()
     assert other.exists()
-
-
-def test_a_segment_that_could_not_be_replaced_has_one_name(
-    store: SqliteStore, directory: Path, commit: Commits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leave_many(commit, 120)
-    before = kept(directory)
-    full = Refused(monkeypatch, "replace")
-    with pytest.raises(CommitFailed):
-        leave_many(commit, 120, first=121)
-    full.end()
-    assert kept(directory) == before
-    assert all(os.stat(directory / name).st_nlink == 1 for name in SEGMENT_NAMES)
-
-
-def test_without_its_database_what_was_kept_is_left_alone(store: SqliteStore, directory: Path, commit: Commits) -> None:
-    leave_many(commit, 300)
-    store.close()
-    os.rename(directory / "pombo.db", directory / "moved")
-    with pytest.raises(StoreUnusable, match="a database that is not there"):
-        SqliteStore(str(directory)).open()
-    (directory / "pombo.db").unlink(missing_ok=True)
-    os.rename(directory / "moved", directory / "pombo.db")
-    again = SqliteStore(str(directory))
-    again.open()
-    assert bodies(again) == expected(*range(1, 301))
-    again.close()
