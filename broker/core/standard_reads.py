@@ -35,6 +35,8 @@ class StandardReads(Queue):
         """Take the head of a group out of the waiting window."""
         taken = self.waiting.take_head(self.waiting.group(message.group))
         assert taken is message
+        self._hold_bytes(self.waiting.grown_bytes)
+        self.waiting.grown_bytes = 0
         self._release(message)
         return message
 

@@ -68,6 +68,7 @@ class Waiting:
         "beyond_ms",
         "alone_batch",
         "scan",
+        "grown_bytes",
         "_columns",
         "_ready",
     )
@@ -85,6 +86,7 @@ class Waiting:
         self.beyond_ms = 0  # nothing beyond scan_edge was enqueued earlier
         self.alone_batch = 0
         self.scan: Read | None = None
+        self.grown_bytes = 0  # that columns take more since they became messages, and nobody has counted yet
         self._columns: deque[Columns] = deque()  # there are none where no message of the ungrouped is in memory
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
 
@@ -180,7 +182,7 @@ class Waiting:
             if first > group.loaded_to and (changed < first or overlay.keys().isdisjoint(columns.states()[0])):
                 self._columns.append(columns)
                 self.count += columns.count
-                taken_bytes += memory_bytes_of(columns)
+                taken_bytes += columns.size
             else:
                 for read in restore_columns(columns):
                     message = overlay.get(read.id, read)
@@ -321,8 +323,10 @@ class Waiting:
 
     def _restore_next(self, group: Group) -> None:
         """Those columns whose turn it is become messages."""
-        group.messages.extend(restore_columns(self._columns[0]))
+        columns = self._columns[0]
+        group.messages.extend(restore_columns(columns))
         self._columns.popleft()
+        self.grown_bytes += memory_bytes_of(columns) - columns.size
 
     def _restore_all(self, group: Group) -> None:
         """All become messages of their group: what is to be put among them, or behind them, is none of a column."""

@@ -158,8 +158,8 @@ class Store(Protocol):
         to `bytes_max` bytes (at least one row is returned if there is one). `contains`: the batch that is enough;
         where it is still to be committed, all that is committed. Cost: the rows skipped are passed over in C.
 
-        `columns`: where all messages of the page can be columns, it may have these instead of rows, and go on to the end of those
-        in which it would stop.
+        `columns`: where all messages of the page can be columns, it may have these instead of rows, up to twice as many, and go on
+        to the end of those in which it would stop.
         """
         ...
 

@@ -55,6 +55,11 @@ class Columns:
         self.last: Final = last[0]
         self.last_enqueued_at_ms: Final = last[1]
 
+    @property
+    def size(self) -> int:
+        """How many bytes of memory they take, about."""
+        return len(self.heads) + self.content_bytes + self.body_bytes
+
     def states(self) -> States:
         """Of all messages: ids, when they were enqueued (ms), how many bytes their contents have, and their bodies."""
         states = heads_of(self.count).unpack(self.heads)

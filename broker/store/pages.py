@@ -132,9 +132,10 @@ class BlocksPageCursor(Cursor):
         queue, after = self.values["queue"], self.values["after"]
         batch_number, more, heads, contents, bodies, *_ = next(self)
         rows = unpacked(heads, contents, bodies)
-        blocks, found_more = self._chosen(next(self), place_of(rows[-1]) if more else _NO_EDGE)
+        as_columns = bool(self.values.get("columns")) and not rows
+        blocks, found_more = self._chosen(next(self), place_of(rows[-1]) if more else _NO_EDGE, as_columns=as_columns)
         # The statement is not at its end: what it found is still there.
-        if not rows and self.values.get("columns") and all(block.names is None for block in blocks):
+        if as_columns and all(block.names is None for block in blocks):
             return Page(batch_number, [], found_more, self._columns(blocks))
         found = InBlocks(more=found_more)
         for block, content in zip(blocks, self.opened(blocks), strict=True):
@@ -157,8 +158,11 @@ class BlocksPageCursor(Cursor):
                 waiting.append(columns)
         return waiting
 
-    def _chosen(self, found: tuple[Any, ...], edge: int) -> tuple[list[InBlock], bool]:
-        """The blocks that fill the page, about, and whether there are more. ValueError: the columns do not fit together."""
+    def _chosen(self, found: tuple[Any, ...], edge: int, *, as_columns: bool) -> tuple[list[InBlock], bool]:
+        """The blocks that fill the page, about, and whether there are more. ValueError: what was read does not fit together.
+
+        `as_columns`: as many as can be columns.
+        """
         limit, bytes_max, after = self.values["limit"], self.values["bytes_max"], self.values["after"]
         _, _, places, *columns, _, _ = found
         all_heads, all_taken, all_members = (column or b"" for column in columns)
@@ -168,19 +172,19 @@ class BlocksPageCursor(Cursor):
         for block_id, messages, names, segment, extents in _PLACES.decode(places):
             begin, at = at, at + messages
             members_begin, members_at = members_at, members_at + (0 if names is None else messages)
-            if full or len(chosen) == self.values["blocks_max"]:
+            if full or len(chosen) == self.values["blocks_max"] or (as_columns and names is not None and count):
                 return chosen, True
             heads, taken = all_heads[begin * HEAD_BYTES : at * HEAD_BYTES], all_taken[begin:at]
             members = all_members[members_begin:members_at]
             check_block(block_id, heads, taken, names, members)
             if names is not None:
-                taken = self.passed(taken, names, members)
+                taken, as_columns = self.passed(taken, names, members), False
             sizes = sent_bytes(heads)
             chosen.append(InBlock(block_id, heads, taken, names, members, segment, extents, *sizes))
             waiting = taken.count(0, 0 if block_id > after else place_beyond(heads, after))
             count += waiting
             size += sum(sizes) * waiting // messages
-            full = count >= limit or (size >= bytes_max and count > 0) or last_id(heads) >= edge
+            full = count >= (2 * limit if as_columns else limit) or (size >= bytes_max and count > 0) or last_id(heads) >= edge
         return chosen, False
 
     def passed(self, taken: bytes, names: GroupNames, members: bytes) -> bytes:
