@@ -300,9 +300,9 @@ def can_be_in_columns(row: StoredMessage) -> bool:
 
 
 def in_columns(page: Page) -> Page:
-    """The same page in columns of three messages."""
-    thirds = [page.rows[at : at + 3] for at in range(0, len(page.rows), 3)]
-    return Page(page.batch_number, [], page.more, [columns_of(rows) for rows in thirds])
+    """The same page in columns of two messages."""
+    pairs = [page.rows[at : at + 2] for at in range(0, len(page.rows), 2)]
+    return Page(page.batch_number, [], page.more, [columns_of(rows) for rows in pairs])
 
 
 def columns_of(rows: list[StoredMessage]) -> Columns:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from broker.core import limits
+from broker.core import limits, message
 from broker.core.absent import Absent
+from broker.core.content import Content
 from broker.core.errors import OverLimit
 from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted
@@ -28,6 +29,46 @@ def test_memory_is_given_back_when_messages_go(bench: Bench) -> None:
         deduplication_bytes = queue.deduplication.held_bytes if isinstance(queue, FifoQueue) else 0
         assert bench.ledger.memory_bytes == deduplication_bytes
         assert not queue.waiting.groups
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 7])
+def test_what_a_page_brings_is_given_back_however_little_of_it_was_looked_at(bench: Bench, taken: int) -> None:
+    queue = bench.queue()
+    bench.send(queue, *(f"{n}" * n for n in range(9)))
+    bench.commit()
+    queue.unload()
+    assert bench.ledger.memory_bytes == 0
+    handles = [bench.receive(queue, 1)[0].receipt_handle for _ in range(taken + 1)]
+    assert queue.held_bytes == bench.ledger.memory_bytes > 0
+    for handle in handles:
+        bench.delete(queue, handle)
+    bench.send(queue, "behind them")
+    bench.advance(queue.settings.retention_ms)
+    bench.settle_down()
+    assert bench.bodies(queue) == []
+    assert (queue.messages, queue.waiting.count) == (0, 0)
+    queue.unload()
+    assert bench.ledger.memory_bytes == 0
+
+
+@pytest.mark.interpreted
+def test_contents_that_cannot_be_read_change_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = bench.queue()
+    bench.send(queue, *"abcde")
+    bench.commit()
+    queue.unload()
+    assert bench.bodies(queue, 1) == ["a"]
+    before = queue.waiting.count, [each.body for each in queue.waiting.group(None).messages]
+
+    def damaged(*_: object) -> list[Content]:
+        raise ValueError("damaged")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(message, "read_contents", damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            bench.bodies(queue, 1)
+    assert (queue.waiting.count, [each.body for each in queue.waiting.group(None).messages]) == before
+    assert bench.bodies(queue) == ["b", "c", "d", "e"]
 
 
 @pytest.mark.interpreted

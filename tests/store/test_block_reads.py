@@ -17,6 +17,7 @@ from broker.store.base import Page, Store, StoredMessage
 from broker.store.batch import Batch
 from broker.store.blocks import BLOCKS_PER_PAGE
 from broker.store.changes import LANE_LATER, LANE_READY, MessageRow, MoveRow
+from broker.store.columns import Columns
 from broker.store.new_blocks import MESSAGE_BYTES_MAX, MESSAGES_MAX
 from broker.store.sqlite import SqliteStore
 from tests.core.dict_store import DictStore
@@ -129,6 +130,76 @@ def test_json_is_given_to_sqlite_as_text(store: SqliteStore) -> None:
     assert [statement for statement in statements if "json_each(x'" in statement.lower()] == []
 
 
+def rows_of(columns: list[Columns]) -> list[StoredMessage]:
+    """The same messages as rows."""
+    rows: list[StoredMessage] = []
+    for some in columns:
+        content_at, body_at = some.content_at, some.body_at
+        for number, at_ms, content_bytes, body_bytes in zip(*some.states(), strict=True):
+            content = some.contents[content_at : content_at + content_bytes]
+            body = some.bodies[body_at : body_at + body_bytes]
+            state = number, some.queue, LANE_READY, number, None, at_ms, False, 0, 0, 0, None, content, body
+            rows.append(StoredMessage(*state))
+            content_at, body_at = content_at + content_bytes, body_at + body_bytes
+        assert (some.count, some.first, some.last) == (len(some.states()[0]), rows[-some.count].id, rows[-1].id)
+        assert (content_at - some.content_at, body_at - some.body_at) == (some.content_bytes, some.body_bytes)
+    return rows
+
+
+def in_columns(store: Store, after: int = 0, limit: int = 500, bytes_max: int = PLENTY) -> tuple[list[int], bool]:
+    """The ids of a page in columns, which is the beginning of what follows in rows, and whether there is more."""
+    wanted: dict[str, Any] = {"skip_groups": (), "unleased": True, "bytes_max": bytes_max}
+    page = read(store.scan(1, after, limit=limit, columns=True, **wanted))
+    assert page.columns
+    assert not page.rows
+    rows = rows_of(page.columns)
+    assert rows == read(store.scan(1, after, limit=len(rows), **(wanted | {"bytes_max": PLENTY}))).rows
+    return [row.id for row in rows], page.more
+
+
+@pytest.mark.parametrize("where", ["database", "segments"])
+def test_a_page_in_columns(store: SqliteStore, where: str) -> None:
+    """64 messages to a block: a page goes on to the end of the one in which it would stop."""
+    commit = Commits(store)
+    put = send if where == "database" else leave
+    for at in range(1, 641, 160):
+        commit(put(*(message(n, body=b"%d" % n * (n % 7)) for n in range(at, at + 160))))
+    assert in_columns(store) == ([*range(1, 641)], False)
+    assert in_columns(store, after=100, limit=50) == ([*range(101, 225)], True)
+    assert in_columns(store, limit=80) == ([*range(1, 161)], True)
+    assert in_columns(store, bytes_max=1) == ([*range(1, 65)], True)
+    assert in_columns(store, after=639) == ([640], False)
+    commit(delete(1, 64, 65, *range(200, 210)))
+    left = [n for n in range(1, 641) if n not in (1, 64, 65, *range(200, 210))]
+    assert in_columns(store) == (left, False)
+    assert in_columns(store, after=205) == ([n for n in left if n > 205], False)
+
+
+def test_small_blocks_that_were_joined_are_columns_of_several_extents(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit.flushes = False
+    for at in range(1, 301, 10):
+        commit(leave(*(message(n, body=b"%d" % n * 30) for n in range(at, at + 10))))
+        commit(leave(message(1000 + at, queue=2, body=b"between" * (at * 10))))
+    store.checkpoint()
+    assert in_columns(store) == ([*range(1, 301)], False)
+    assert in_columns(store, after=15, limit=1)[0][0] == 16
+
+
+def test_a_page_has_rows_where_a_message_has_a_row_or_a_group(store: SqliteStore) -> None:
+    commit = Commits(store)
+    commit(leave(*(message(n) for n in range(1, 129))))
+    commit(leave(*(message(n, group="g") for n in range(129, 193))))
+    assert in_columns(store) == ([*range(1, 129)], True)
+    page = read(store.scan(1, 128, skip_groups=(), unleased=True, limit=500, bytes_max=PLENTY, columns=True))
+    assert (ids(page), page.columns) == ([*range(129, 193)], [])
+    commit(send(message(193)))
+    page = read(store.scan(1, 0, skip_groups=("g",), unleased=True, limit=500, bytes_max=PLENTY, columns=True))
+    assert (ids(page), page.columns) == ([*range(1, 129), 193], [])
+    page = read(store.scan(1, 500, skip_groups=(), unleased=True, limit=500, bytes_max=PLENTY, columns=True))
+    assert (page.rows, page.columns, page.more) == ([], [], False)
+
+
 KINDS = ("send", "send one", "leave", "delete", "delete all", "lease", "move", "move to the end", "drop")
 GROUPS = ("g", "h", "0", 'a "quoted" one', "über")
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 20)), min_size=1, max_size=14)
@@ -204,8 +275,9 @@ def all_pages(page_after: Callable[[int], Awaitable[Page]], place: Callable[[Sto
         rows: list[StoredMessage] = []
         while True:
             page = await page_after(place(rows[-1]) if rows else 0)
-            rows += page.rows
-            assert page.rows or not page.more
+            found = page.rows or rows_of(page.columns)
+            rows += found
+            assert found or not page.more
             if not page.more:
                 return rows
 
@@ -213,9 +285,9 @@ def all_pages(page_after: Callable[[int], Awaitable[Page]], place: Callable[[Sto
 
 
 @settings(max_examples=60, deadline=None)
-@given(STEPS, st.integers(1, 200), st.sampled_from([1, 700, 70_000]), st.booleans())
+@given(STEPS, st.integers(1, 200), st.sampled_from([1, 700, 70_000]), st.booleans(), st.booleans())
 def test_every_read_is_the_same_as_without_blocks(
-    steps: list[tuple[str, int]], limit: int, bytes_max: int, unleased: bool
+    steps: list[tuple[str, int]], limit: int, bytes_max: int, unleased: bool, columns: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         store = SqliteStore(directory, synchronous="off")
@@ -227,7 +299,8 @@ def test_every_read_is_the_same_as_without_blocks(
             for skip_groups in ((), ("g",), ("g", "h"), ("0", *GROUPS[3:])):
                 given_: dict[str, Any] = {"skip_groups": skip_groups, "unleased": unleased, "bytes_max": bytes_max}
                 assert all_pages(
-                    lambda after, q=queue, g=given_: store.scan(q, after, limit=limit, **g), lambda row: row.order
+                    lambda after, q=queue, g=given_: store.scan(q, after, limit=limit, columns=columns, **g),
+                    lambda row: row.order,
                 ) == all_pages(
                     lambda after, q=queue, g=given_: history.plain.scan(q, after, limit=9999, **g),
                     lambda row: row.order,
