@@ -87,7 +87,8 @@ class Waiting:
         self.alone_batch = 0
         self.scan: Read | None = None
         self.grown_bytes = 0  # that columns take more since they became messages, and nobody has counted yet
-        self._columns: deque[Columns] = deque()  # there are none where no message of the ungrouped is in memory
+        # None: there are none, as where no message of the ungrouped is in memory.
+        self._columns: deque[Columns] | None = None
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
 
     def find(self, name: str | None) -> Group | None:
@@ -180,6 +181,8 @@ class Waiting:
         for columns in page.columns:
             first = columns.first
             if first > group.loaded_to and (changed < first or overlay.keys().isdisjoint(columns.states()[0])):
+                if self._columns is None:
+                    self._columns = deque()
                 self._columns.append(columns)
                 self.count += columns.count
                 taken_bytes += columns.size
@@ -190,8 +193,8 @@ class Waiting:
                         taken_bytes += self._append(group, message).memory_bytes
             group.loaded_to = max(group.loaded_to, columns.last)
             count += columns.count
-        if self._columns and not group.messages:
-            self._restore_next(group)
+        if self._columns is not None and not group.messages:
+            self._restore_next(group, self._columns)
         self.scan_edge = page.columns[-1].last
         self.beyond_ms = page.columns[-1].last_enqueued_at_ms
         self._read_to(page, count)
@@ -257,8 +260,8 @@ class Waiting:
 
     def take_head(self, group: Group) -> Message:
         """Remove and answer the first message of a group."""
-        if len(group.messages) == 1 and group.name is None and self._columns:
-            self._restore_next(group)  # before anything has changed: what was read may be damaged
+        if self._columns is not None and group.name is None and len(group.messages) == 1:
+            self._restore_next(group, self._columns)  # before anything has changed: what was read may be damaged
         message = group.messages.popleft()
         self.count -= 1
         return message
@@ -266,7 +269,7 @@ class Waiting:
     def put_back(self, message: Message) -> None:
         """A message is waiting (again): after a call that changed nothing, or as a FIFO message whose timeout ended."""
         group = self.group(message.group)
-        if self._columns and message.order > self._columns[0].first:
+        if self._columns is not None and message.order > self._columns[0].first:
             self._restore_all(group)
         group.put_back(message)
         self.count += 1
@@ -278,7 +281,7 @@ class Waiting:
         group = self.find(group_name)
         if group is None:
             return None
-        if self._columns and message_id >= self._columns[0].first:
+        if self._columns is not None and (message_id >= self._columns[0].first or len(group.messages) == 1):
             self._restore_all(group)
         for message in group.messages:
             if message.id == message_id:
@@ -321,20 +324,23 @@ class Waiting:
         if not page.more and page.batch_number >= self.alone_batch:
             self.scan_done = True
 
-    def _restore_next(self, group: Group) -> None:
+    def _restore_next(self, group: Group, waiting: deque[Columns]) -> None:
         """Those columns whose turn it is become messages."""
-        columns = self._columns[0]
+        columns = waiting[0]
         group.messages.extend(restore_columns(columns))
-        self._columns.popleft()
+        waiting.popleft()
         self.grown_bytes += memory_bytes_of(columns) - columns.size
+        if not waiting:
+            self._columns = None
 
     def _restore_all(self, group: Group) -> None:
         """All become messages of their group: what is to be put among them, or behind them, is none of a column."""
-        while self._columns and group.name is None:
-            self._restore_next(group)
+        while self._columns is not None and group.name is None:
+            self._restore_next(group, self._columns)
 
     def _append(self, group: Group, message: Message) -> Message:
-        self._restore_all(group)
+        if self._columns is not None:
+            self._restore_all(group)
         group.messages.append(message)
         self.count += 1
         if len(group.messages) == 1:

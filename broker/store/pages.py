@@ -184,7 +184,11 @@ class BlocksPageCursor(Cursor):
             waiting = taken.count(0, 0 if block_id > after else place_beyond(heads, after))
             count += waiting
             size += sum(sizes) * waiting // messages
-            full = count >= (2 * limit if as_columns else limit) or (size >= bytes_max and count > 0) or last_id(heads) >= edge
+            full = (
+                count >= (2 * limit if as_columns else limit)
+                or (size >= bytes_max and count > 0)
+                or last_id(heads) >= edge
+            )
         return chosen, False
 
     def passed(self, taken: bytes, names: GroupNames, members: bytes) -> bytes:

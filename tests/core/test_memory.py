@@ -51,6 +51,19 @@ def test_what_a_page_brings_is_given_back_however_little_of_it_was_looked_at(ben
     assert bench.ledger.memory_bytes == 0
 
 
+def test_what_waits_behind_a_message_that_expires_is_received(bench: Bench) -> None:
+    queue = bench.queue()
+    bench.send(queue, "a", "b")
+    bench.advance(1_000)
+    bench.send(queue, "c", "d", "e")
+    bench.commit()
+    queue.unload()
+    assert bench.bodies(queue, 1) == ["a"]
+    bench.advance(queue.settings.retention_ms - 1_000)
+    bench.settle_down()
+    assert bench.bodies(queue) == ["c", "d", "e"]
+
+
 @pytest.mark.interpreted
 def test_contents_that_cannot_be_read_change_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = bench.queue()
