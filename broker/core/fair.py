@@ -159,7 +159,7 @@ class _Choice:
             if waiting.count >= limits.WAITING_MAX:
                 for group in self._aside:
                     queue.forget_waiting(group)
-                self._aside.clear()
+                self._aside = [group for group in self._aside if group.messages]  # those that are being read
             reads.append(queue.scan_read())
         if reads:
             raise Absent(*reads)

@@ -12,6 +12,7 @@ from broker.core.queue import Selection
 from broker.core.standard_reads import StandardReads
 from broker.core.timed import Timed
 from broker.core.window import Waiting
+from broker.errors import ServiceUnavailable
 from broker.store.base import Page
 
 _FOREVER = 1 << 61
@@ -45,11 +46,15 @@ class StandardQueue(StandardReads):
 
     def select(self, count: int, now_ms: int) -> Selection:
         selection = Selection([], [], [])
-        if self.grouped:
-            self.settle(now_ms)
-            selection = select_fairly(self, self.known_fairness(), count, now_ms)
-        else:
-            self._select_in_order(selection, count, now_ms)
+        try:
+            if self.grouped:
+                self.settle(now_ms)
+                selection = select_fairly(self, self.known_fairness(), count, now_ms)
+            else:
+                self._select_in_order(selection, count, now_ms)
+        except ServiceUnavailable:
+            self.forget_windows()  # the store has what was taken out of them already
+            raise
         self._read_ahead(now_ms)
         return selection
 
@@ -201,8 +206,17 @@ class StandardQueue(StandardReads):
     # Placing
 
     def _accept(self, message: Message, room: bool) -> bool:
+        number, room = self.ledger.batch.number, room and self.waiting.count < limits.WAITING_MAX
+        try:
+            kept = self.waiting.arrive(message, number, room)
+        except (
+            ServiceUnavailable
+        ):  # what waits before it is damaged, which is for those to hear who want to receive that
+            self.forget_windows()
+            kept = self.waiting.arrive(message, number, room)
+        self._hold_grown()
         self._newest_order = message.order
-        return self.waiting.arrive(message, self.ledger.batch.number, room and self.waiting.count < limits.WAITING_MAX)
+        return kept
 
     def _place_lease(self, message: Message, now_ms: int) -> bool:
         self._recount(message, 1)
@@ -235,9 +249,14 @@ class StandardQueue(StandardReads):
         if self.timed.take_out(message):
             self._release(message)
         elif not self._drop_found(message.id) and not message.leased:
-            removed = self.waiting.remove(message.id, message.group)
-            if removed is not None:
-                self._release(removed)
+            try:
+                removed = self.waiting.remove(message.id, message.group)
+            except ServiceUnavailable:  # likewise
+                self.forget_windows()
+            else:
+                self._hold_grown()
+                if removed is not None:
+                    self._release(removed)
 
     def take_selected(self, selection: Selection) -> None:
         for chosen in (selection.picked, selection.dead, selection.expired):

@@ -8,6 +8,7 @@ from broker.core.message import Message
 from broker.core.queue import Queue
 from broker.core.timed import Timed
 from broker.core.window import Group
+from broker.errors import ServiceUnavailable
 from broker.store.base import Page
 
 
@@ -35,10 +36,15 @@ class StandardReads(Queue):
         """Take the head of a group out of the waiting window."""
         taken = self.waiting.take_head(self.waiting.group(message.group))
         assert taken is message
-        self._hold_bytes(self.waiting.grown_bytes)
-        self.waiting.grown_bytes = 0
+        self._hold_grown()
         self._release(message)
         return message
+
+    def _hold_grown(self) -> None:
+        """Columns may have become messages."""
+        if self.waiting.grown_bytes:
+            self._hold_bytes(self.waiting.grown_bytes)
+            self.waiting.grown_bytes = 0
 
     def scan_read(self) -> Read:
         """The next page of the waiting window."""
@@ -49,7 +55,7 @@ class StandardReads(Queue):
 
             def arrive(read: Read, page: Page) -> None:
                 if page.columns:
-                    self._hold_bytes(self.waiting.scanned_columns(page, read.overlay))
+                    self._columns_arrived(read, page)
                     return
                 newest, room = self.ledger.journal.newest, self._has_room()
                 for message in self.waiting.scanned(page, {}, read.overlay, newest, room):
@@ -70,6 +76,13 @@ class StandardReads(Queue):
                 needs_batch,
             )
         return self.waiting.scan
+
+    def _columns_arrived(self, read: Read, page: Page) -> None:
+        try:
+            self._hold_bytes(self.waiting.scanned_columns(page, read.overlay))
+        except ServiceUnavailable:
+            self.forget_windows()
+            raise
 
     def group_read(self, group: Group) -> Read:
         """The next page of one message group."""

@@ -71,7 +71,10 @@ class Database:
         try:
             self._configure(new=version == 0)
             if version == 0:
+                # Whatever `synchronous` says: a commit log that is longer than a moment belongs to a database that is there.
+                self.connection.execute("PRAGMA synchronous = FULL")
                 schema.create(self.connection, Chance().secret(32), steps)
+                self.connection.execute(f"PRAGMA synchronous = {self._synchronous}")
                 directory.sync()
             else:
                 self._find_sent()

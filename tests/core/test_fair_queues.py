@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.core import limits
 from broker.core.absent import Absent
 from broker.core.fair import Fairness
 from broker.core.message import Message
@@ -129,3 +130,23 @@ def test_a_receive_looks_at_few_of_many_groups_that_must_be_read(
     assert len(absent.value.reads) == 10
     assert len(asked) < 20
     assert len(bench.receive(queue, 1)) == 1
+
+
+@pytest.mark.interpreted
+def test_a_noisy_group_that_is_being_read_when_room_is_made_is_received_later(
+    bench: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in {"WAITING_MAX": 4, "WAITING_LOW": 0, "GROUP_MAX": 2, "FAIR_IN_FLIGHT_MIN": 1}.items():
+        monkeypatch.setattr(limits, name, size)
+    send(bench, queue, "h", 8)
+    bench.commit()
+    assert groups(bench, queue, 1) == ["h"]  # and its next page is asked for
+    send(bench, queue, "g", 1)
+    assert groups(bench, queue, 1) == ["g"]
+    send(bench, queue, "g", 1)
+    send(bench, queue, "quiet", 1)
+    assert queue.waiting.count == 4
+    found = groups(bench, queue)
+    while more := groups(bench, queue):
+        found += more
+    assert sorted(map(str, found)) == ["g"] + ["h"] * 7 + ["quiet"]

@@ -1,13 +1,14 @@
 """What memory holds of a queue: exact prefixes, within limits, and nothing that is not given back."""
 
 import pytest
+from msgspec.structs import replace
 
-from broker.core import limits, message
+from broker.core import limits
 from broker.core.absent import Absent
-from broker.core.content import Content
 from broker.core.errors import OverLimit
 from broker.core.fifo import FifoQueue
 from broker.core.message import Admitted
+from broker.errors import ServiceUnavailable
 from tests.core.bench import Bench
 from tests.core.polls import Poll
 
@@ -64,24 +65,44 @@ def test_what_waits_behind_a_message_that_expires_is_received(bench: Bench) -> N
     assert bench.bodies(queue) == ["c", "d", "e"]
 
 
-@pytest.mark.interpreted
-def test_contents_that_cannot_be_read_change_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def damage(bench: Bench, *places: int) -> None:
+    """What was sent of messages at these places is not readable."""
+    for rows in (bench.store.rows, *(rows for rows, _ in bench.store.past.values())):
+        for number in [number for place, number in enumerate(list(rows)) if place in places]:
+            rows[number] = replace(rows[number], content=b"damaged")
+
+
+def test_messages_behind_damaged_ones_are_neither_lost_nor_counted_twice(bench: Bench) -> None:
     queue = bench.queue()
-    bench.send(queue, *"abcde")
+    bench.send(queue, *"abcdefg")
     bench.commit()
+    whole = dict(bench.store.rows)
+    damage(bench, 4, 5)
+    queue.unload()
+    assert bench.bodies(queue, 2) == ["a", "b"]
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable, match="is damaged"):
+            bench.receive(queue, 9)
+    bench.send(queue, "h")
+    assert (queue.messages, queue.held_bytes) == (8, bench.ledger.memory_bytes)
+    bench.commit()
+    bench.restart()
+    bench.store.rows.update(whole)
+    bench.store.past.clear()
+    queue = bench.find()
+    assert [*bench.bodies(queue), *bench.bodies(queue)] == [*"cdefgh"]
+
+
+def test_damaged_messages_expire(bench: Bench) -> None:
+    queue = bench.queue()
+    bench.send(queue, *"abcdefg")
+    bench.commit()
+    damage(bench, 3, 4, 5)
     queue.unload()
     assert bench.bodies(queue, 1) == ["a"]
-    before = queue.waiting.count, [each.body for each in queue.waiting.group(None).messages]
-
-    def damaged(*_: object) -> list[Content]:
-        raise ValueError("damaged")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(message, "read_contents", damaged)
-        with pytest.raises(ValueError, match="damaged"):
-            bench.bodies(queue, 1)
-    assert (queue.waiting.count, [each.body for each in queue.waiting.group(None).messages]) == before
-    assert bench.bodies(queue) == ["b", "c", "d", "e"]
+    bench.advance(queue.settings.retention_ms)
+    bench.settle_down()
+    assert (queue.messages, bench.ledger.memory_bytes) == (0, 0)
 
 
 @pytest.mark.interpreted

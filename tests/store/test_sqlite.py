@@ -203,3 +203,22 @@ def test_unused_space_goes_back_to_the_file_system(store: SqliteStore, directory
     store.checkpoint()
     assert slices > 10
     assert os.path.getsize(directory / "pombo.db") < size / 2
+
+
+def test_a_start_that_was_killed_before_the_database_was_made_is_begun_anew(tmp_path: Path) -> None:
+    made, directory = tmp_path / "made", tmp_path / "data"
+    for path in (made, directory):
+        path.mkdir()
+    connection = sqlite3.connect(made / "pombo.db", isolation_level=None)
+    connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")
+    connection.execute("PRAGMA synchronous = OFF")  # a journal counts from its first page on
+    connection.execute("PRAGMA application_id = 1")
+    connection.execute("PRAGMA application_id = 0")
+    connection.execute("BEGIN")
+    connection.execute("PRAGMA application_id = 2")
+    for name in ("pombo.db", "pombo.db-journal"):
+        shutil.copy(made / name, directory / name)
+    connection.close()
+    store = SqliteStore(str(directory))
+    store.open()
+    store.close()
