@@ -137,9 +137,8 @@ class CommitLog:
         began_at = at
         for blocks in batch.blocks.values():
             for block in blocks:
-                contents, bodies = block.sent
                 if block.size:
-                    block.segment, block.extents = segment.first, [(at, len(contents), len(bodies))]
+                    block.segment, block.extents = segment.first, [(at, block.content_bytes, block.body_bytes)]
                 at += block.size
         return at - began_at
 

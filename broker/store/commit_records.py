@@ -72,18 +72,22 @@ def seed_of(secret: bytes) -> int:
     return zlib.crc32(secret)
 
 
-def record_of(batch: Batch, seed: int) -> tuple[bytes, int, int]:
-    """A batch's record, how many bytes of bodies are not in it, and where in it is what was sent in blocks."""
+def record_of(batch: Batch, seed: int) -> tuple[bytearray, int, int]:
+    """A batch's record, how many bytes of bodies are not in it, and where in it is what was sent in blocks.
+
+    From then on, blocks have that there.
+    """
     batch.pack()
     messages, repeated, left_out = batch.bodies_once()
     blocks: list[_Block] = []
     sent: list[bytes] = []
+    sent_bytes = 0
     for some in batch.blocks.values():
         for block in some:
-            contents, bodies = block.sent
-            sizes = len(contents), len(bodies)
+            sizes = block.content_bytes, block.body_bytes
             blocks.append(_Block(block.queue, block.heads, block.names, block.members, *sizes))
-            sent += (contents, bodies)
+            sent += block.pieces
+            sent_bytes += block.size
     payload = _encode(
         _Record(
             batch.message_time_ms,
@@ -100,15 +104,20 @@ def record_of(batch: Batch, seed: int) -> tuple[bytes, int, int]:
             blocks,
         )
     )
-    parts = [payload]
     sent_at = _BEFORE_BATCH + len(payload) - _NOTHING_SENT + _SENT.size
-    if sent:
-        parts = [payload[:-_NOTHING_SENT], _SENT.pack(_BIN_32, sum(map(len, sent))), *sent]
-    head = _HEAD.pack(batch.number, sum(map(len, parts)))
-    checksum = zlib.crc32(head, seed)
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    return b"".join((_CHECKSUM.pack(checksum), head, *parts)), left_out, sent_at
+    parts = [payload]
+    if sent_bytes:
+        parts = [payload[:-_NOTHING_SENT], _SENT.pack(_BIN_32, sent_bytes), *sent]
+    head = _HEAD.pack(batch.number, sum([len(part) for part in parts]))
+    record = bytearray().join((bytes(_CHECKSUM.size), head, *parts))
+    with memoryview(record) as whole:
+        _CHECKSUM.pack_into(record, 0, zlib.crc32(whole[_CHECKSUM.size :], seed))
+    at = sent_at
+    for some in batch.blocks.values():
+        for block in some:
+            block.place([(record, at, block.content_bytes, block.body_bytes)])
+            at += block.size
+    return record, left_out, sent_at
 
 
 class Commits:
@@ -203,6 +212,6 @@ def _blocks(record: _Record) -> Iterator[NewBlock]:
     at = 0
     for block in record.blocks:
         bodies_at, end = at + block.content_bytes, at + block.content_bytes + block.body_bytes
-        sent = [(record.sent[at:bodies_at], record.sent[bodies_at:end])]
-        yield NewBlock(block.queue, block.heads, block.names, block.members, sent)
+        contents, bodies = [record.sent[at:bodies_at]], [record.sent[bodies_at:end]]
+        yield NewBlock(block.queue, block.heads, block.names, block.members, contents, bodies)
         at = end

@@ -24,12 +24,29 @@ GONE: Final = 0
 
 # Where contents begin in a segment of the commit log; how many bytes they have, and how many the bodies that follow them.
 Extent = tuple[int, int, int]
+# The same in memory: a record, where in it contents begin, and how many bytes they and the bodies behind them have.
+Place = tuple[bytearray, int, int, int]
 
 
 class NewBlock:
     """The messages of a block. They do not change."""
 
-    __slots__ = ("id", "queue", "last", "count", "heads", "names", "members", "size", "segment", "extents", "_sent")
+    __slots__ = (
+        "id",
+        "queue",
+        "last",
+        "count",
+        "heads",
+        "names",
+        "members",
+        "content_bytes",
+        "body_bytes",
+        "segment",
+        "extents",
+        "_contents",
+        "_bodies",
+        "_placed",
+    )
 
     def __init__(
         self,
@@ -37,7 +54,8 @@ class NewBlock:
         heads: bytes,
         names: list[str | None] | None,
         members: bytes,
-        sent: list[tuple[bytes, bytes]],
+        contents: list[bytes],
+        bodies: list[bytes],
     ) -> None:
         self.queue = queue
         self.count = len(heads) // HEAD_BYTES
@@ -46,23 +64,55 @@ class NewBlock:
         self.heads = heads
         self.names = names  # the groups in it; None: nothing in it has one, and there are no members
         self.members = members  # for each message a byte, its group's place among the names
-        self.size = sum([len(contents) + len(bodies) for contents, bodies in sent])
-        # Where that is in the commit log, once it is there to stay: the number of a segment, and parts of it.
+        self.content_bytes = sum(map(len, contents))
+        self.body_bytes = sum(map(len, bodies))
+        # Where these are in the commit log, once they are there to stay: the number of a segment, and parts of it.
         self.segment: int | None = None
         self.extents: list[Extent] = []
-        self._sent = sent
+        self._contents = contents  # one after the other, in pieces; none, once they have a place
+        self._bodies = bodies
+        self._placed: list[Place] = []
 
     @property
-    def parts(self) -> list[tuple[bytes, bytes]]:
-        """Contents and bodies of some of its messages, and of those that follow."""
-        return self._sent
+    def size(self) -> int:
+        """How many bytes contents and bodies have."""
+        return self.content_bytes + self.body_bytes
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """Contents, one after the other, and then bodies."""
+        return list(self.sent) if self._placed else self._contents + self._bodies
+
+    @property
+    def places(self) -> list[Place]:
+        """Where contents and bodies are, of some of the messages, and of those that follow."""
+        return self._placed
+
+    def place(self, places: list[Place]) -> None:
+        """They are there, and need not be here, too."""
+        self._placed = places
+        self._contents = []
+        self._bodies = []
+
+    def take_over(self, blocks: "list[NewBlock]") -> None:
+        """Its contents and bodies are those of other blocks, one after the other."""
+        self.content_bytes = sum([block.content_bytes for block in blocks])
+        self.body_bytes = sum([block.body_bytes for block in blocks])
+        if all(block.places for block in blocks):
+            self.place([place for block in blocks for place in block.places])
+        else:
+            sent = [block.sent for block in blocks]
+            self._contents, self._bodies = [contents for contents, _ in sent], [bodies for _, bodies in sent]
 
     @property
     def sent(self) -> tuple[bytes, bytes]:
         """All contents, one after the other, and all bodies."""
-        if len(self._sent) != 1:
-            self._sent = [(b"".join([part[0] for part in self._sent]), b"".join([part[1] for part in self._sent]))]
-        return self._sent[0]
+        contents, bodies = list(self._contents), list(self._bodies)
+        for record, at, content_bytes, body_bytes in self._placed:
+            bodies_at = at + content_bytes
+            contents.append(bytes(record[at:bodies_at]))
+            bodies.append(bytes(record[bodies_at : bodies_at + body_bytes]))
+        return b"".join(contents), b"".join(bodies)
 
     def rows(self) -> list[MessageRow]:
         """Its messages."""
@@ -152,12 +202,12 @@ class BlockBuilder:
         contents, bodies = self._contents[begin:end], self._bodies[begin:end]
         states = self._ids[begin:end], self._times[begin:end], map(len, contents), map(len, bodies)
         heads = b"".join(map(HEAD.pack, *states))
-        sent = [(b"".join(contents), b"".join(bodies))]
         groups = self._groups[begin:end]
         if not self._grouped or groups.count(None) == len(groups):
-            return NewBlock(self._queue, heads, None, b"", sent)
+            return NewBlock(self._queue, heads, None, b"", contents, bodies)
         place_of = {name: place for place, name in enumerate(dict.fromkeys(groups))}
-        return NewBlock(self._queue, heads, list(place_of), bytes(map(place_of.__getitem__, groups)), sent)
+        members = bytes(map(place_of.__getitem__, groups))
+        return NewBlock(self._queue, heads, list(place_of), members, contents, bodies)
 
 
 def packed(rows: Sequence[MessageRow]) -> list[NewBlock]:
@@ -202,7 +252,8 @@ def _joined(blocks: list[NewBlock]) -> NewBlock:
                 parts.append(block.members.translate(places.ljust(256, b"\0")))
         names, members = list(place_of), b"".join(parts)
     heads = b"".join([block.heads for block in blocks])
-    whole = NewBlock(blocks[0].queue, heads, names, members, [part for block in blocks for part in block.parts])
+    whole = NewBlock(blocks[0].queue, heads, names, members, [], [])
+    whole.take_over(blocks)
     whole.segment = blocks[0].segment
     whole.extents = [extent for block in blocks for extent in block.extents]
     return whole

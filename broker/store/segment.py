@@ -36,7 +36,7 @@ class Segment:
             os.close(self._file)
             raise
 
-    def write(self, record: bytes, offset: int) -> None:
+    def write(self, record: bytes | bytearray, offset: int) -> None:
         """Write all of a record. Raises CommitFailed where nothing of it remains, CommitUncertain otherwise."""
         left, at = memoryview(record), offset
         try:

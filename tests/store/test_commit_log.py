@@ -15,7 +15,7 @@ from broker.store.base import CommitFailed, CommitUncertain
 from broker.store.batch import Batch
 from broker.store.changes import DeduplicationRow, MoveRow
 from broker.store.commit_log import CommitLog
-from broker.store.commit_records import read_commits
+from broker.store.commit_records import read_commits, record_of
 from broker.store.directory import SEGMENT_NAMES
 from broker.store.new_blocks import MESSAGE_BYTES_MAX
 from broker.store.sent import Sent
@@ -300,3 +300,15 @@ def test_what_cannot_be_cut_off_again_leaves_doubt(log: CommitLog, monkeypatch: 
         patch.setattr(commit_log.os, "ftruncate", refuse)
         with pytest.raises(CommitUncertain, match="cut off"):
             log.append(sends(1))
+
+
+def test_a_batch_that_is_written_down_again_is_the_same() -> None:
+    """As after a first attempt for which there was no room."""
+    batch = Batch(1)
+    for n in range(1, 200):
+        leave_row(batch, message(n, queue=1 + n % 3, body=b"%d" % n * (n % 50)))
+    first, again = record_of(batch, 7), record_of(batch, 7)
+    assert first == again
+    assert sorted(row.body for blocks in batch.blocks.values() for block in blocks for row in block.rows()) == sorted(
+        b"%d" % n * (n % 50) for n in range(1, 200)
+    )
