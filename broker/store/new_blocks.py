@@ -109,9 +109,9 @@ class NewBlock:
         """All contents, one after the other, and all bodies."""
         contents, bodies = list(self._contents), list(self._bodies)
         for record, at, content_bytes, body_bytes in self._placed:
-            bodies_at = at + content_bytes
-            contents.append(bytes(record[at:bodies_at]))
-            bodies.append(bytes(record[bodies_at : bodies_at + body_bytes]))
+            whole, bodies_at = memoryview(record), at + content_bytes
+            contents.append(bytes(whole[at:bodies_at]))
+            bodies.append(bytes(whole[bodies_at : bodies_at + body_bytes]))
         return b"".join(contents), b"".join(bodies)
 
     def rows(self) -> list[MessageRow]:
