@@ -4,6 +4,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from broker.errors import ServiceUnavailable
+
 
 class Attribute(NamedTuple):
     """A message attribute. `value` is the UTF-8 text, or the bytes of a Binary type (a data type that starts with Binary)."""
@@ -25,6 +27,7 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deduplication_id: str | None = None
 
 
+_DAMAGED: Final = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoders raise
 _ARRAY: Final = b"\xdd"  # of MessagePack: the number of its elements follows, then these
 _content_encoder = msgspec.msgpack.Encoder()
 _content_decoder = msgspec.msgpack.Decoder(Content)
@@ -37,9 +40,22 @@ def write_content(content: Content) -> bytes:
 
 
 def read_content(stored: bytes) -> Content:
-    return _content_decoder.decode(stored)
+    """Raises ServiceUnavailable where it is damaged."""
+    try:
+        return _content_decoder.decode(stored)
+    except _DAMAGED as error:
+        raise _damaged(error) from error
 
 
 def read_contents(count: int, stored: bytes, at: int, size: int) -> list[Content]:
-    """So many of them, which are one after the other in `size` bytes. msgspec.DecodeError: these are fewer, or more."""
-    return _contents_decoder.decode(_ARRAY + count.to_bytes(4) + stored[at : at + size])
+    """So many of them, which are one after the other in `size` bytes. Raises ServiceUnavailable where these are damaged."""
+    try:
+        return _contents_decoder.decode(_ARRAY + count.to_bytes(4) + stored[at : at + size])
+    except _DAMAGED as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        f"The service is temporarily unavailable: what was sent of a message that waits is damaged ({error})."
+    )

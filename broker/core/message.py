@@ -4,10 +4,7 @@
 
 from typing import Final
 
-from msgspec import MsgspecError
-
 from broker.core.content import Attribute, Content, read_content, read_contents
-from broker.errors import ServiceUnavailable
 from broker.store.base import StoredMessage
 from broker.store.changes import LANE_READY
 from broker.store.columns import Columns
@@ -125,13 +122,7 @@ def restore_columns(columns: Columns) -> list[Message]:
     """The messages that the store read as columns. Raises ServiceUnavailable where they are damaged."""
     messages: list[Message] = []
     ids, enqueued_at_ms, content_bytes, body_bytes = columns.states()
-    try:
-        contents = read_contents(columns.count, columns.contents, columns.content_at, columns.content_bytes)
-    except MsgspecError as error:
-        raise ServiceUnavailable(
-            "The service is temporarily unavailable: what was sent of messages"
-            f" {columns.first} to {columns.last} is damaged ({error})."
-        ) from error
+    contents = read_contents(columns.count, columns.contents, columns.content_at, columns.content_bytes)
     bodies, body_at = columns.bodies, columns.body_at
     for place, message_id in enumerate(ids):
         message = Message(message_id, message_id, LANE_READY, None, enqueued_at_ms[place])

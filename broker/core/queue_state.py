@@ -17,6 +17,7 @@ from broker.core.ledger import Counted, Ledger, Listing
 from broker.core.message import Message
 from broker.core.settings import QueueName, QueueSettings
 from broker.core.waiting import Waiter
+from broker.errors import ServiceUnavailable
 from broker.store.base import Store
 from broker.store.changes import CounterRow
 
@@ -178,7 +179,11 @@ class QueueState(Counted):
             self.reads.remove(read)
             if not self.reads:
                 self.reads = None
-            arrive(read, result)
+            try:
+                arrive(read, result)
+            except ServiceUnavailable:  # what was read is damaged: nothing may be left half changed
+                self.forget_windows()
+                raise
 
     def invalidate_reads(self) -> None:
         """What is being read is out of date as a whole."""

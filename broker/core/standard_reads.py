@@ -8,7 +8,6 @@ from broker.core.message import Message
 from broker.core.queue import Queue
 from broker.core.timed import Timed
 from broker.core.window import Group
-from broker.errors import ServiceUnavailable
 from broker.store.base import Page
 
 
@@ -55,7 +54,7 @@ class StandardReads(Queue):
 
             def arrive(read: Read, page: Page) -> None:
                 if page.columns:
-                    self._columns_arrived(read, page)
+                    self._hold_bytes(self.waiting.scanned_columns(page, read.overlay))
                     return
                 newest, room = self.ledger.journal.newest, self._has_room()
                 for message in self.waiting.scanned(page, {}, read.overlay, newest, room):
@@ -76,13 +75,6 @@ class StandardReads(Queue):
                 needs_batch,
             )
         return self.waiting.scan
-
-    def _columns_arrived(self, read: Read, page: Page) -> None:
-        try:
-            self._hold_bytes(self.waiting.scanned_columns(page, read.overlay))
-        except ServiceUnavailable:
-            self.forget_windows()
-            raise
 
     def group_read(self, group: Group) -> Read:
         """The next page of one message group."""

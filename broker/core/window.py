@@ -70,6 +70,7 @@ class Waiting:
         "scan",
         "grown_bytes",
         "_columns",
+        "_restored_bytes",
         "_ready",
     )
 
@@ -89,6 +90,7 @@ class Waiting:
         self.grown_bytes = 0  # that columns take more since they became messages, and nobody has counted yet
         # None: there are none, as where no message of the ungrouped is in memory.
         self._columns: deque[Columns] | None = None
+        self._restored_bytes = 0  # of columns that became messages, in a buffer that others keep
         self._ready: list[tuple[int, str]] = []  # heap: (order of the head, group); entries may be out of date
 
     def find(self, name: str | None) -> Group | None:
@@ -329,7 +331,11 @@ class Waiting:
         columns = waiting[0]
         group.messages.extend(restore_columns(columns))
         waiting.popleft()
-        self.grown_bytes += memory_bytes_of(columns) - columns.size
+        self.grown_bytes += memory_bytes_of(columns)
+        self._restored_bytes += columns.size
+        if not waiting or waiting[0].contents is not columns.contents:
+            self.grown_bytes -= self._restored_bytes
+            self._restored_bytes = 0
         if not waiting:
             self._columns = None
 

@@ -83,7 +83,7 @@ def _is_cut_short(path: str, header: bytes, size: int) -> bool:
 def _read_versions(path: str) -> tuple[int, int, int]:
     """(number of tables and indexes, application id, schema version), through the log. Finds the coarsest damage."""
     # A kill while the file was made leaves a journal, which is rolled back by whoever may write. There is none later.
-    is_unmade = os.path.exists(path + "-journal") and os.path.getsize(path) <= PAGE_BYTES
+    is_unmade = os.path.exists(path + "-journal") and os.path.getsize(path) == PAGE_BYTES
     connection = sqlite3.connect(f"file:{_quoted(path)}?mode={'rw' if is_unmade else 'ro'}", uri=True)
     try:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

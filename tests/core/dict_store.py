@@ -300,15 +300,17 @@ def can_be_in_columns(row: StoredMessage) -> bool:
 
 
 def in_columns(page: Page) -> Page:
-    """The same page in columns of two messages."""
-    pairs = [page.rows[at : at + 2] for at in range(0, len(page.rows), 2)]
-    return Page(page.batch_number, [], page.more, [columns_of(rows) for rows in pairs])
-
-
-def columns_of(rows: list[StoredMessage]) -> Columns:
-    """Messages of one queue, with content, as columns."""
-    contents, bodies = [row.content or b"" for row in rows], [row.body or b"" for row in rows]
-    sizes = zip(map(len, contents), map(len, bodies), strict=True)
-    heads = [HEAD.pack(row.id, row.enqueued_at_ms, *each) for row, each in zip(rows, sizes, strict=True)]
-    whole, content_bytes, body_bytes = b"".join([*contents, *bodies]), sum(map(len, contents)), sum(map(len, bodies))
-    return Columns(rows[0].queue, b"".join(heads), whole, 0, content_bytes, whole, content_bytes, body_bytes)
+    """The same page in columns of two messages, all of which are in one buffer."""
+    whole = b"".join([*(row.content or b"" for row in page.rows), *(row.body or b"" for row in page.rows)])
+    content_at, body_at = 0, sum(len(row.content or b"") for row in page.rows)
+    columns: list[Columns] = []
+    for rows in (page.rows[at : at + 2] for at in range(0, len(page.rows), 2)):
+        sizes = [(len(row.content or b""), len(row.body or b"")) for row in rows]
+        heads = [HEAD.pack(row.id, row.enqueued_at_ms, *each) for row, each in zip(rows, sizes, strict=True)]
+        content_bytes, body_bytes = (sum(each) for each in zip(*sizes, strict=True))
+        columns.append(
+            Columns(rows[0].queue, b"".join(heads), whole, content_at, content_bytes, whole, body_at, body_bytes)
+        )
+        content_at += content_bytes
+        body_at += body_bytes
+    return Page(page.batch_number, [], page.more, columns)

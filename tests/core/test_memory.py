@@ -65,19 +65,20 @@ def test_what_waits_behind_a_message_that_expires_is_received(bench: Bench) -> N
     assert bench.bodies(queue) == ["c", "d", "e"]
 
 
-def damage(bench: Bench, *places: int) -> None:
+def damage(bench: Bench, *places: int, content: bytes = b"damaged") -> None:
     """What was sent of messages at these places is not readable."""
     for rows in (bench.store.rows, *(rows for rows, _ in bench.store.past.values())):
         for number in [number for place, number in enumerate(list(rows)) if place in places]:
-            rows[number] = replace(rows[number], content=b"damaged")
+            rows[number] = replace(rows[number], content=content)
 
 
-def test_messages_behind_damaged_ones_are_neither_lost_nor_counted_twice(bench: Bench) -> None:
+@pytest.mark.parametrize("content", [b"damaged", b"\x97\xa1\xff\x00\xa0\xa0\x90\xc0\xc0"])
+def test_messages_behind_damaged_ones_are_neither_lost_nor_counted_twice(bench: Bench, content: bytes) -> None:
     queue = bench.queue()
     bench.send(queue, *"abcdefg")
     bench.commit()
     whole = dict(bench.store.rows)
-    damage(bench, 4, 5)
+    damage(bench, 4, 5, content=content)
     queue.unload()
     assert bench.bodies(queue, 2) == ["a", "b"]
     for _ in range(2):
@@ -91,6 +92,32 @@ def test_messages_behind_damaged_ones_are_neither_lost_nor_counted_twice(bench: 
     bench.store.past.clear()
     queue = bench.find()
     assert [*bench.bodies(queue), *bench.bodies(queue)] == [*"cdefgh"]
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_page_with_a_damaged_message_of_a_group_is_taken_in_whole_or_not_at_all(bench: Bench, fifo: bool) -> None:
+    queue = bench.queue("q.fifo" if fifo else "q", fifo=fifo)
+    bench.send(queue, *"abcdefg", group="g")
+    bench.commit()
+    whole = dict(bench.store.rows)
+    damage(bench, 4)
+    queue.unload()
+    found: list[str] = []
+
+    def receive_all() -> None:
+        while deliveries := bench.receive(queue, 1):
+            found.extend(delivery.body.decode() for delivery in deliveries)
+            bench.delete(queue, deliveries[0].receipt_handle)
+
+    with pytest.raises(ServiceUnavailable, match="is damaged"):
+        receive_all()
+    deduplication_bytes = queue.deduplication.held_bytes if isinstance(queue, FifoQueue) else 0
+    assert queue.held_bytes == bench.ledger.memory_bytes - deduplication_bytes >= 0
+    left = {number: row for number, row in whole.items() if row.body.decode() not in found}
+    bench.store.rows.update(left)
+    bench.store.past.clear()
+    receive_all()
+    assert found == [*"abcdefg"]
 
 
 def test_damaged_messages_expire(bench: Bench) -> None:
