@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from broker.store.commit_log import CommitLog
 from broker.store.directory import KEPT_PREFIX
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import PLENTY, message, read
@@ -45,3 +46,12 @@ def reopened(store: SqliteStore, directory: Path) -> SqliteStore:
     again = SqliteStore(str(directory))
     again.open()
     return again
+
+
+def log_to_prepare(store: SqliteStore, commit: Commits) -> CommitLog:
+    """The store's log, of which the segment that is not in use may be replaced by whoever calls `_prepare`."""
+    log = store._commits
+    assert log is not None
+    log._database.make_durable(commit.number)
+    log._gives_way = False
+    return log

@@ -18,7 +18,7 @@ from broker.store.sent import AT_REST_TURNS, Sent
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import PLENTY, lease, message, present, read
 from tests.store.inside import Commits, delete, rows_in, send
-from tests.store.leaving import EACH, bodies, body, expected, kept, leave_many, reopened, sync
+from tests.store.leaving import EACH, bodies, body, expected, kept, leave_many, log_to_prepare, reopened, sync
 
 pytestmark = pytest.mark.usefixtures("short_segments")
 
@@ -63,10 +63,7 @@ def test_files_go_round(store: SqliteStore, directory: Path, commit: Commits) ->
 def test_another_file_is_there_before_a_segment_is_full(store: SqliteStore, directory: Path, commit: Commits) -> None:
     """A thread beside those that commit gives a segment that blocks refer to its name, when the other one is half full."""
     leave_many(commit, 60 + EACH)
-    log = store._commits
-    assert log is not None
-    log._database.make_durable(commit.number)
-    log._gives_way = False
+    log = log_to_prepare(store, commit)
     log._prepare()
     assert kept(directory) == [], "it may become free until then"
     leave_many(commit, EACH, first=81)

@@ -17,7 +17,7 @@ from broker.store.sent import Sent
 from broker.store.sqlite import SqliteStore
 from tests.store.conformance import PLENTY, message, present, read
 from tests.store.inside import Commits, connection_of, delete, leave, send
-from tests.store.leaving import EACH, bodies, body, expected, kept, leave_many, reopened, sync
+from tests.store.leaving import EACH, bodies, body, expected, kept, leave_many, log_to_prepare, reopened, sync
 
 pytestmark = pytest.mark.usefixtures("short_segments")
 
@@ -95,10 +95,7 @@ def test_a_segment_that_could_not_be_replaced_is_still_the_logs(
     in_blocks: bool,
 ) -> None:
     leave_many(commit, 100)
-    log = store._commits
-    assert log is not None
-    log._database.make_durable(commit.number)
-    log._gives_way = False
+    log = log_to_prepare(store, commit)
     full = Refused(monkeypatch, refused)
     log._prepare()
     full.end()
@@ -277,10 +274,7 @@ def test_names_that_could_not_be_synced_once_are_never_trusted(
     store: SqliteStore, directory: Path, commit: Commits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave_many(commit, 100)
-    log = store._commits
-    assert log is not None
-    log._database.make_durable(commit.number)
-    log._gives_way = False
+    log = log_to_prepare(store, commit)
     fsync = os.fsync
 
     def refused(file: int) -> None:
