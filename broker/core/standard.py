@@ -209,9 +209,8 @@ class StandardQueue(StandardReads):
         number, room = self.ledger.batch.number, room and self.waiting.count < limits.WAITING_MAX
         try:
             kept = self.waiting.arrive(message, number, room)
-        except (
-            ServiceUnavailable
-        ):  # what waits before it is damaged, which is for those to hear who want to receive that
+        except ServiceUnavailable:
+            # What waits before it is damaged. That is for those to hear who want to receive it.
             self.forget_windows()
             kept = self.waiting.arrive(message, number, room)
         self._hold_grown()

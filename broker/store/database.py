@@ -63,7 +63,7 @@ class Database:
         if version == 0 and (name := directory.remains()):
             raise StoreUnusable(
                 f"{directory.path} holds {name}, which belongs to a database that is not there; all was left as it is"
-                f" (to begin anew, use an empty directory)"
+                " (to begin anew, use an empty directory)"
             )
         self.connection = sqlite3.connect(
             directory.database, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_CACHED

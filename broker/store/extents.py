@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from broker.store.new_blocks import Extent
+from broker.store.new_blocks import Extent, sent_in
 
 GAP_BYTES_MAX: Final = 16 * 1024  # of what lies between two extents and is read along
 SPAN_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -32,13 +32,15 @@ def read_extents(file: int, blocks: Sequence[Extents]) -> list[Placed]:
     found: list[Placed] = []
     count = 0
     for extents in blocks:
-        pieces = [(read[span], begins_at) for span, begins_at in places[count : count + len(extents)]]
+        pieces = places[count : count + len(extents)]
         count += len(extents)
         if len(extents) == 1:
-            whole, begins_at = pieces[0]
-            found.append(Placed(whole, begins_at, whole, begins_at + extents[0][1]))
+            span, at = pieces[0]
+            found.append(Placed(read[span], at, read[span], at + extents[0][1]))
         else:
-            found.append(_joined(pieces, extents))
+            sizes = [extent[1:] for extent in extents]
+            contents, bodies = sent_in((read[span], at, *size) for (span, at), size in zip(pieces, sizes, strict=True))
+            found.append(Placed(contents, 0, bodies, 0))
     return found
 
 
@@ -64,12 +66,3 @@ def _read(file: int, begin: int, end: int) -> bytes:
     if len(read) != end - begin:
         raise ValueError("it ends before what was sent does")
     return read
-
-
-def _joined(pieces: list[tuple[bytes, int]], extents: Extents) -> Placed:
-    contents: list[bytes] = []
-    bodies: list[bytes] = []
-    for (whole, at), (_, content_bytes, body_bytes) in zip(pieces, extents, strict=True):
-        contents.append(whole[at : at + content_bytes])
-        bodies.append(whole[at + content_bytes : at + content_bytes + body_bytes])
-    return Placed(b"".join(contents), 0, b"".join(bodies), 0)

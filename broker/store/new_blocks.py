@@ -24,8 +24,8 @@ GONE: Final = 0
 
 # Where contents begin in a segment of the commit log; how many bytes they have, and how many the bodies that follow them.
 Extent = tuple[int, int, int]
-# The same in memory: a record, where in it contents begin, and how many bytes they and the bodies behind them have.
-Place = tuple[bytearray, int, int, int]
+# The same in memory: what holds them, where in it contents begin, and how many bytes they and the bodies behind them have.
+Place = tuple[bytes | bytearray, int, int, int]
 
 
 class NewBlock:
@@ -107,12 +107,7 @@ class NewBlock:
     @property
     def sent(self) -> tuple[bytes, bytes]:
         """All contents, one after the other, and all bodies."""
-        contents, bodies = list(self._contents), list(self._bodies)
-        for record, at, content_bytes, body_bytes in self._placed:
-            whole, bodies_at = memoryview(record), at + content_bytes
-            contents.append(bytes(whole[at:bodies_at]))
-            bodies.append(bytes(whole[bodies_at : bodies_at + body_bytes]))
-        return b"".join(contents), b"".join(bodies)
+        return sent_in(self._placed) if self._placed else (b"".join(self._contents), b"".join(self._bodies))
 
     def rows(self) -> list[MessageRow]:
         """Its messages."""
@@ -123,6 +118,17 @@ class NewBlock:
 def heads_of(count: int) -> struct.Struct:
     """Those of so many messages, one after the other."""
     return struct.Struct("<" + "qqII" * count)
+
+
+def sent_in(places: Iterable[Place]) -> tuple[bytes, bytes]:
+    """All contents that are there, one after the other, and all bodies."""
+    contents: list[memoryview] = []
+    bodies: list[memoryview] = []
+    for holder, at, content_bytes, body_bytes in places:
+        whole, bodies_at = memoryview(holder), at + content_bytes
+        contents.append(whole[at:bodies_at])
+        bodies.append(whole[bodies_at : bodies_at + body_bytes])
+    return b"".join(contents), b"".join(bodies)
 
 
 def rows_at(

@@ -148,14 +148,14 @@ class BlocksPageCursor(Cursor):
         queue, after = self.values["queue"], self.values["after"]
         waiting: list[Columns] = []
         for block, (contents, content_at, bodies, body_at) in zip(blocks, self.placed(blocks), strict=True):
-            columns: Columns | None = Columns(
+            whole = Columns(
                 queue, block.heads, contents, content_at, block.content_bytes, bodies, body_at, block.body_bytes
             )
             begin = 0 if block.id > after else place_beyond(block.heads, after)
-            if columns is not None and (begin or 1 in block.taken):
-                columns = columns.some([place >= begin and not gone for place, gone in enumerate(block.taken)])
-            if columns is not None:
-                waiting.append(columns)
+            if not begin and 1 not in block.taken:
+                waiting.append(whole)
+            elif some := whole.some([place >= begin and not gone for place, gone in enumerate(block.taken)]):
+                waiting.append(some)
         return waiting
 
     def _chosen(self, found: tuple[Any, ...], edge: int, *, as_columns: bool) -> tuple[list[InBlock], bool]:

@@ -130,9 +130,8 @@ def upgrade(
         for file in commits if version >= WITH_COMMIT_LOG else ():
             if os.path.exists(file):
                 _copy_file(file, file + suffix)
-        _copy(
-            connection, path + suffix, complete if version >= WITH_SENT else None
-        )  # last: who finds it finds all of it
+        # Last: who finds it finds all of it.
+        _copy(connection, path + suffix, complete if version >= WITH_SENT else None)
     run_steps(connection, version, steps)
 
 

@@ -47,18 +47,11 @@ class FaultyConnection:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def store(directory: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(str(directory))
-    store.open()
+def store(store: SqliteStore) -> SqliteStore:
+    """With a batch that is in the database."""
     store.commit(sends(1, 1, 2, 3))
     store.checkpoint()
-    yield store
-    store.close()
+    return store
 
 
 @pytest.fixture

@@ -264,8 +264,7 @@ def test_a_change_of_names_that_has_happened_has_happened_whatever_was_said(
         patched.setattr(os, done, done_and_refused)
         leave_many(commit, 120)
         store.close()
-    again = SqliteStore(str(directory))
-    again.open()
+    again = reopened(store, directory)
     assert bodies(again) == expected(*range(1, 121))
     again.close()
 
@@ -298,8 +297,7 @@ def test_a_stop_on_a_full_disk_ends_and_loses_nothing(
     full = Refused(monkeypatch, refused)
     store.close()
     full.end()
-    again = SqliteStore(str(directory))
-    again.open()
+    again = reopened(store, directory)
     assert bodies(again) == expected(*range(1, 121))
     again.close()
 
